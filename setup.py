@@ -1,0 +1,51 @@
+"""Installs ps3_ros by pip and by colcon (ament_python) alike."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+version = next(line.split('"')[1] for line in (here / "ps3_ros" / "__init__.py").read_text().splitlines() if line.startswith("__version__"))
+folders = {"ps3_ros": "ps3_ros", "ps3_export": "export", "ps3_training": "training"}
+packages = [p for name, folder in folders.items() for p in [name] + [f"{name}.{s}" for s in find_packages(folder)]]
+
+
+def share(*patterns):
+    """Files for share/ps3_ros, with their folders kept: pip and colcon install them in the same place."""
+    found = {}
+    for pattern in patterns:
+        for path in sorted(here.glob(pattern)):
+            if path.is_file():
+                relative = path.relative_to(here)
+                found.setdefault(str(Path("share/ps3_ros") / relative.parent), []).append(str(relative))
+    return sorted(found.items())
+
+
+setup(
+    name="ps3_ros",
+    version=version,
+    description="Ask a robot's 4K camera a question in words; the answer comes from the pixels that matter (PS3).",
+    license="Apache-2.0",
+    author="The ps3_ros authors",
+    python_requires=">=3.10",
+    packages=packages,
+    package_dir=folders,
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/ps3_ros"]),
+        ("share/ps3_ros", ["package.xml"]),
+        *share("launch/*.launch.py", "config/*", "engines/nano/*", "docs/answer.schema.json"),
+    ],
+    # What the robot needs. Upper bounds are the newest versions the tests ran with.
+    install_requires=["numpy>=1.22,<3", "opencv-python-headless>=4.5,<6", "tokenizers>=0.15,<1", "onnxruntime>=1.17,<2", "tqdm>=4.60,<5"],
+    extras_require={
+        "export": ["torch>=2.6,<2.14", "safetensors>=0.4,<1", "onnx>=1.16,<2", "onnxscript>=0.5,<1"],
+        "train": ["torch>=2.6,<2.14", "safetensors>=0.4,<1", "webdataset>=0.2.86,<2", "pyyaml>=6,<7", "matplotlib>=3.7,<4", "pillow>=10,<13"],
+        "ros-wheels": [
+            f"ros-kilted-{name}"
+            for name in ("rclpy", "rmw-fastrtps-cpp", "sensor-msgs", "std-msgs", "lifecycle-msgs", "geometry-msgs")
+        ],
+        "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.90,<7", "jsonschema>=4.18,<5"],
+    },
+    entry_points={"console_scripts": ["ps3 = ps3_ros.cli:main", "ps3_node = ps3_ros.node:main", "ps3_camera = ps3_ros.camera:main"]},
+    zip_safe=True,
+)
