@@ -39,10 +39,14 @@ setup(
     install_requires=["numpy>=1.22,<3", "opencv-python-headless>=4.5,<6", "tokenizers>=0.15,<1", "onnxruntime>=1.17,<2", "tqdm>=4.60,<5"],
     extras_require={
         "export": ["torch>=2.6,<2.14", "safetensors>=0.4,<1", "onnx>=1.16,<2", "onnxscript>=0.5,<1"],
-        "train": ["torch>=2.6,<2.14", "safetensors>=0.4,<1", "webdataset>=0.2.86,<2", "pyyaml>=6,<7", "matplotlib>=3.7,<4", "pillow>=10,<13"],
+        "train": ["torch>=2.6,<2.14", "safetensors>=0.4,<1", "webdataset>=0.2.86,<2", "pyyaml>=6,<7", "matplotlib>=3.7,<4", "pillow>=10,<14"],
+        # Kilted. A robot has ROS from apt or source instead: these are for machines without it (x86-64, Python 3.10 to 3.12).
         "ros-wheels": [
-            f"ros-kilted-{name}"
-            for name in ("rclpy", "rmw-fastrtps-cpp", "sensor-msgs", "std-msgs", "lifecycle-msgs", "geometry-msgs")
+            "ros-kilted-rclpy>=9,<10",
+            "ros-kilted-rmw-fastrtps-cpp>=9,<10",
+            "ros-kilted-sensor-msgs>=5,<6",
+            "ros-kilted-std-msgs>=5,<6",
+            "ros-kilted-lifecycle-msgs>=2,<3",
         ],
         "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.90,<7", "jsonschema>=4.18,<5"],
     },

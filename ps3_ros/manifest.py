@@ -1,0 +1,283 @@
+"""What a bundle's manifest.json says, as frozen dataclasses, and the check of every value in it.
+
+The names, shapes and dtypes of the graphs are a contract (docs/architecture.md): `contract(settings)` spells it out.
+"""
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+
+from .errors import BundleError
+
+SCHEMA_VERSION = 1
+GEOMETRIES = ("reference", "native")
+RESAMPLINGS = ("bicubic", "area")
+PRECISIONS = ("fp32",)
+DTYPES = ("float32", "int64", "bool")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the core must know of a model. Sizes in pixels unless said otherwise; hashable, so that plans can be cached by it."""
+
+    scales: tuple  # ints, low to high; scales[0] is the low-res scale, the others are high-res
+    patch: int  # side of a patch
+    grid: int  # g: low-res cells a side = scales[0] / patch
+    dim: int  # D: width of tokens, select_features and prompts
+    embed_dim: int  # E: width of text and region embeddings
+    layers: int  # L
+    heads: int  # h
+    aux_size: int  # A: side of the selector's own image; 0 = no auxiliary branch
+    aux_grid: int  # a: cells a side of its map
+    aux_dim: int  # d: its width
+    max_patches: int  # a look
+    mean: tuple  # 3 floats, RGB, of values in [0, 1]
+    std: tuple
+    geometry: str  # one of GEOMETRIES
+    resampling: str  # one of RESAMPLINGS
+    logit_scale: float  # already exponentiated
+    logit_bias: float
+    found_threshold: float  # probability
+    relevance_threshold: float  # probability
+    context_length: int  # tokens
+    pad_id: int
+    fixed_length: bool  # ids are always padded to context_length
+
+    @property
+    def tokens(self):
+        """n0: number of low-res tokens."""
+        return self.grid * self.grid
+
+    @property
+    def high_scales(self):
+        """The high-res scales, coarse to fine."""
+        return self.scales[1:]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    name: str
+    shape: tuple  # ints, or names of dynamic axes: "N", "Q", "T", "R"
+    dtype: str  # one of DTYPES
+
+
+@dataclass(frozen=True)
+class FileSpec:
+    file: str  # relative to the bundle's folder, with forward slashes
+    sha256: str
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    file: str
+    sha256: str
+    inputs: tuple  # of TensorSpec
+    outputs: tuple
+
+
+@dataclass(frozen=True)
+class Manifest:
+    model_name: str
+    settings: Settings
+    graphs: dict  # name -> GraphSpec: text, glance, select (only with an auxiliary branch), look, region
+    weights: tuple  # of FileSpec: external data that graphs share
+    tokenizer: FileSpec  # a `tokenizers` JSON
+    prior: FileSpec  # npy float32 [D + d]: the bottom-up prompt and its auxiliary projection
+    license: dict  # {"weights": ..., "notice": ...}
+    parity: dict = field(default_factory=dict)  # graph -> output -> {"random": relative error, "real": relative error}
+    made_with: dict = field(default_factory=dict)  # package -> version
+    precision: str = "fp32"
+    schema_version: int = SCHEMA_VERSION
+
+    def to_dict(self):
+        """Plain JSON values; tuples become lists."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data):
+        """Checked manifest of parsed JSON. Raises BundleError."""
+        return _manifest(data)
+
+
+def contract(settings):
+    """What each graph takes and gives: {graph: (inputs, outputs)}, tuples of TensorSpec (docs/architecture.md, Manifest)."""
+    s = settings
+    f, i, b = "float32", "int64", "bool"
+    values = 3 * s.patch * s.patch
+    kv = TensorSpec("kv", (s.layers, 2, 1, s.heads, s.tokens, s.dim // s.heads), f)
+    ids = TensorSpec("ids", ("Q", s.context_length if s.fixed_length else "T"), i)
+    text = [TensorSpec("text", ("Q", s.embed_dim), f), TensorSpec("prompt", ("Q", s.dim), f)]
+    if s.aux_size:
+        text.append(TensorSpec("prompt_aux", ("Q", s.aux_dim), f))
+    graphs = {
+        "text": ((ids,), tuple(text)),
+        "glance": (
+            (TensorSpec("pixels", (1, 3, s.scales[0], s.scales[0]), f),),
+            (TensorSpec("tokens", (1, s.tokens, s.dim), f), TensorSpec("select_features", (1, s.tokens, s.dim), f), kv),
+        ),
+        "select": (
+            (TensorSpec("pixels", (1, 3, s.aux_size, s.aux_size), f),),
+            (TensorSpec("aux_features", (1, s.aux_dim, s.aux_grid, s.aux_grid), f),),
+        ),
+        "look": (
+            (TensorSpec("patches", (1, "N", values), f), TensorSpec("position", ("N",), i), kv),
+            (TensorSpec("tokens", (1, "N", s.dim), f),),
+        ),
+        "region": (
+            (TensorSpec("tokens", (1, "N", s.dim), f), TensorSpec("mask", ("R", "N"), b)),
+            (TensorSpec("embedding", ("R", s.embed_dim), f),),
+        ),
+    }
+    if not s.aux_size:
+        del graphs["select"]
+    return graphs
+
+
+# --- checking parsed JSON: each function takes a value and says where it stands ----------------------------------------------------------
+
+
+def _fail(where, value, expected):
+    shown = repr(value)
+    raise BundleError(f"manifest: {where} is {shown if len(shown) <= 80 else shown[:77] + '...'} where {expected} is expected; export the bundle again")
+
+
+def _keys(data, where, required, optional=()):
+    if not isinstance(data, dict):
+        _fail(where, data, "an object")
+    for key in required:
+        if key not in data:
+            raise BundleError(f"manifest: {where} lacks {key!r}; export the bundle again")
+    for key in data:
+        if key not in required and key not in optional:
+            raise BundleError(f"manifest: {where} has an unknown entry {key!r}; this version knows {', '.join((*required, *optional))}")
+
+
+def _int(value, where, low, high=1 << 20):
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        _fail(where, value, f"an integer from {low} to {high}")
+    return value
+
+
+def _number(value, where, low=-math.inf, high=math.inf, above=None):
+    fine = not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high
+    if not fine or (above is not None and value <= above):
+        _fail(where, value, "a finite number" + (f" above {above}" if above is not None else f" from {low} to {high}" if high < math.inf else ""))
+    return float(value)
+
+
+def _text(value, where, choices=None):
+    if not isinstance(value, str) or not value or (choices and value not in choices):
+        _fail(where, value, f"one of {', '.join(choices)}" if choices else "text")
+    return value
+
+
+def _list(value, where, length=None):
+    if not isinstance(value, (list, tuple)) or (length is not None and len(value) != length):
+        _fail(where, value, "a list" if length is None else f"a list of {length}")
+    return value
+
+
+def _settings(data):
+    names = tuple(f.name for f in fields(Settings))
+    _keys(data, "settings", names)
+    scales = tuple(_int(v, "settings.scales", 1, 65536) for v in _list(data["scales"], "settings.scales"))
+    patch = _int(data["patch"], "settings.patch", 1, 1024)
+    if len(scales) < 2 or list(scales) != sorted(set(scales)) or any(s % patch for s in scales):
+        _fail("settings.scales", list(scales), f"two or more increasing multiples of the patch size {patch}")
+    if data["geometry"] == "reference" and any(s % scales[0] for s in scales):
+        _fail("settings.scales", list(scales), "whole multiples of the lowest scale, as the reference geometry needs,")
+    ints = {k: _int(data[k], f"settings.{k}", 1) for k in ("grid", "dim", "embed_dim", "layers", "heads", "max_patches", "context_length")}
+    aux = {k: _int(data[k], f"settings.{k}", 0) for k in ("aux_size", "aux_grid", "aux_dim")}
+    if ints["grid"] != scales[0] // patch:
+        _fail("settings.grid", ints["grid"], f"scales[0] / patch = {scales[0] // patch}")
+    if ints["dim"] % ints["heads"]:
+        _fail("settings.heads", ints["heads"], f"a divisor of dim {ints['dim']}")
+    if len({v > 0 for v in aux.values()}) != 1:
+        _fail("settings.aux_size, aux_grid, aux_dim", list(aux.values()), "all zero (no auxiliary branch) or none zero")
+    if not isinstance(data["fixed_length"], bool):
+        _fail("settings.fixed_length", data["fixed_length"], "true or false")
+    return Settings(
+        scales=scales,
+        patch=patch,
+        **ints,
+        **aux,
+        mean=tuple(_number(v, "settings.mean") for v in _list(data["mean"], "settings.mean", 3)),
+        std=tuple(_number(v, "settings.std", above=0) for v in _list(data["std"], "settings.std", 3)),
+        geometry=_text(data["geometry"], "settings.geometry", GEOMETRIES),
+        resampling=_text(data["resampling"], "settings.resampling", RESAMPLINGS),
+        logit_scale=_number(data["logit_scale"], "settings.logit_scale", above=0),
+        logit_bias=_number(data["logit_bias"], "settings.logit_bias"),
+        found_threshold=_number(data["found_threshold"], "settings.found_threshold", 0, 1),
+        relevance_threshold=_number(data["relevance_threshold"], "settings.relevance_threshold", 0, 1),
+        pad_id=_int(data["pad_id"], "settings.pad_id", 0, 1 << 31),
+        fixed_length=data["fixed_length"],
+    )
+
+
+def _file(data, where, others=()):
+    """FileSpec of {file, sha256}; the name must stay inside the folder (its content is pinned by the hash, so links are fine)."""
+    _keys(data, where, ("file", "sha256"), others)
+    name = _text(data["file"], f"{where}.file")
+    parts = name.split("/")
+    if "\\" in name or ":" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
+        _fail(f"{where}.file", name, "a relative path inside the bundle's folder")
+    digest = data["sha256"]
+    if not isinstance(digest, str) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        _fail(f"{where}.sha256", digest, "64 lower-case hex digits")
+    return FileSpec(name, digest)
+
+
+def _tensors(data, where, expected):
+    """TensorSpecs of a list, equal to the contract's in names, shapes, dtypes and order."""
+    found = []
+    for n, entry in enumerate(_list(data, where)):
+        _keys(entry, f"{where}[{n}]", ("name", "shape", "dtype"))
+        shape = tuple(_list(entry["shape"], f"{where}[{n}].shape"))
+        found.append(TensorSpec(_text(entry["name"], f"{where}[{n}].name"), shape, _text(entry["dtype"], f"{where}[{n}].dtype", DTYPES)))
+    if [t.name for t in found] != [t.name for t in expected]:
+        _fail(f"{where} names", [t.name for t in found], f"{[t.name for t in expected]}")
+    for got, want in zip(found, expected, strict=True):
+        if got != want or [type(v) for v in got.shape] != [type(v) for v in want.shape]:
+            _fail(f"{where}.{got.name}", f"{got.dtype} {list(got.shape)}", f"{want.dtype} {list(want.shape)}, as the settings give,")
+    return tuple(found)
+
+
+def _graphs(data, settings):
+    expected = contract(settings)
+    _keys(data, "graphs", tuple(expected))
+    graphs = {}
+    for name, (inputs, outputs) in expected.items():
+        where = f"graphs.{name}"
+        spec = _file(data[name], where, others=("inputs", "outputs"))
+        for key in ("inputs", "outputs"):
+            if key not in data[name]:
+                raise BundleError(f"manifest: {where} lacks {key!r}; export the bundle again")
+        given = data[name]
+        graphs[name] = GraphSpec(spec.file, spec.sha256, _tensors(given["inputs"], f"{where}.inputs", inputs), _tensors(given["outputs"], f"{where}.outputs", outputs))
+    return graphs
+
+
+def _manifest(data):
+    if not isinstance(data, dict):
+        _fail("the top level", data, "an object")
+    version = data.get("schema_version")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise BundleError(f"manifest: schema_version is {version!r} where this version reads {SCHEMA_VERSION}; update ps3_ros or export the bundle again")
+    required = ("schema_version", "model_name", "settings", "precision", "license", "graphs", "weights", "tokenizer", "prior")
+    _keys(data, "the top level", required, ("parity", "made_with"))
+    settings = _settings(data["settings"])
+    _keys(data["license"], "license", ("weights", "notice"))
+    for key in ("parity", "made_with"):
+        if not isinstance(data.get(key, {}), dict):
+            _fail(key, data[key], "an object")
+    return Manifest(
+        model_name=_text(data["model_name"], "model_name"),
+        settings=settings,
+        graphs=_graphs(data["graphs"], settings),
+        weights=tuple(_file(entry, f"weights[{n}]") for n, entry in enumerate(_list(data["weights"], "weights"))),
+        tokenizer=_file(data["tokenizer"], "tokenizer"),
+        prior=_file(data["prior"], "prior"),
+        license={key: _text(data["license"][key], f"license.{key}") for key in ("weights", "notice")},
+        parity=data.get("parity", {}),
+        made_with=data.get("made_with", {}),
+        precision=_text(data["precision"], "precision", PRECISIONS),
+    )
