@@ -1,0 +1,129 @@
+"""What objects stand in front of: streets (streets.py), rooms (rooms.py), crops of real photographs, and textures."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .augment import fractal
+from .canvas import HEIGHT, WIDTH, Background, grain
+from .rooms import room
+from .streets import street
+
+PHOTO_FOLDERS = "PS3_PHOTOS"  # environment variable: folders of photographs, separated by os.pathsep; default: the Debian wallpapers
+
+# Real photographs among the wallpapers (the rest is drawn, or shows a logo).
+PHOTOS = (
+    "Bridge_by_Sander_Klootwijk.jpg",
+    "Dragonfly_by_Bolly.jpg",
+    "Picture_0B_by_freespace.jpg",
+    "aitzgorri_by_Aitzol_Berasategi.jpg",
+    "life_by_Aitzol_Berasategi.jpg",
+    "picosdeeuropa_by_Aitzol_Berasategi.jpg",
+    "seeding_by_Clements_Engelhardt.jpg",
+    "sunset_by_Aitzol_Berasategi.jpg",
+    "Infinite-Sea_by_Aury88.jpg",
+    "nature/Aqua.jpg",
+    "nature/Blinds.jpg",
+    "nature/Dune.jpg",
+    "nature/GreenMeadow.jpg",
+    "nature/RainDrops.jpg",
+    "nature/Storm.jpg",
+    "nature/Wood.jpg",
+    "BytheWater",
+    "ColdRipple",
+    "DarkestHour",
+    "EveningGlow",
+    "FallenLeaf",
+    "Grey",
+    "Path",
+    "OneStandsOut",
+    "summer_1am",
+)
+# Kept out of training: real photographs that show something to ask for. The first is the sample frame.
+HELD_OUT_PHOTOS = (
+    "Kleiber_by_Lukas_Baubkus.jpg",
+    "Wine_by_Jakkub_Mede.jpg",
+    "friends_by_Aitzol_Berasategi.jpg",
+    "greentock_by_Peter_Nerlich.jpg",
+)
+
+
+def photo_files():
+    """{name: path} of the real photographs on this machine, the held-out ones excluded."""
+    folders = os.environ.get(PHOTO_FOLDERS)
+    if folders:
+        found = [p for f in folders.split(os.pathsep) for p in sorted(Path(f).glob("*.jpg"))]
+        return {p.name: p for p in found if p.name not in HELD_OUT_PHOTOS}
+    files = {}
+    for name in PHOTOS:
+        for path in (Path("/usr/share/backgrounds") / name, Path("/usr/share/backgrounds/mate") / name):
+            if path.is_file():
+                files[name] = path
+        images = sorted(Path("/usr/share/wallpapers").glob(f"{name}/contents/images/*"), key=lambda p: p.stat().st_size)
+        if images:
+            files[name] = images[-1]
+    return files
+
+
+@lru_cache(maxsize=40)
+def _photo(path):
+    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"The photograph {path!r} cannot be read; remove it from the folder or install its package again.")
+    scale = max(WIDTH / image.shape[1], HEIGHT / image.shape[0])
+    if scale < 0.8:  # keep some room for crops, not more
+        image = cv2.resize(image, None, fx=scale * 1.25, fy=scale * 1.25, interpolation=cv2.INTER_AREA)
+    return image
+
+
+def photo(rng):
+    """A random crop of a real photograph, mirrored half of the time; a texture where there are none."""
+    files = photo_files()
+    if not files:
+        return texture(rng)
+    names = sorted(files)
+    image = _photo(str(files[names[rng.integers(len(names))]]))
+    height, width = image.shape[:2]
+    part = float(rng.uniform(0.55, 1.0))
+    crop_w = min(width, height * WIDTH / HEIGHT) * part
+    crop_h = crop_w * HEIGHT / WIDTH
+    x, y = int(rng.uniform(0, width - crop_w)), int(rng.uniform(0, height - crop_h))
+    crop = image[y : y + int(crop_h), x : x + int(crop_w)]
+    pixels = cv2.resize(crop, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA if crop.shape[1] > WIDTH else cv2.INTER_LINEAR)
+    return Background(pixels[:, ::-1].copy() if rng.random() < 0.5 else pixels, "photo")
+
+
+def texture(rng):
+    """A colour field with noise, stripes, checks or blobs: nothing real, so that words rest on the objects alone."""
+    small_w, small_h = WIDTH // 4, HEIGHT // 4
+    a, b = rng.uniform(0, 255, (2, 3)).astype(np.float32)
+    kind = rng.integers(4)
+    if kind == 0:
+        field = fractal(rng, small_h, small_w, cells=int(rng.integers(2, 24)))
+    elif kind == 1:
+        angle, period = rng.uniform(0, np.pi), rng.uniform(12, 160)
+        y, x = np.mgrid[:small_h, :small_w].astype(np.float32)
+        field = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period) * 1.5
+    elif kind == 2:
+        side = int(rng.integers(10, 120))
+        y, x = np.mgrid[:small_h, :small_w]
+        field = (((x // side) + (y // side)) % 2 * 2 - 1).astype(np.float32) * float(rng.uniform(0.3, 1.5))
+    else:
+        field = np.tanh(4 * fractal(rng, small_h, small_w, cells=int(rng.integers(4, 40)), octaves=2))
+    mix = (1 / (1 + np.exp(-field)))[..., None]
+    image = np.clip(a * mix + b * (1 - mix), 0, 255).astype(np.uint8)
+    image = cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
+    return Background(grain(rng, image, float(rng.uniform(0, 0.8)), 120), "texture")
+
+
+def make(rng, place=None):
+    """A background of the given place, or of a random one: streets 38%, rooms 34%, photographs 20%, textures 8%."""
+    if place is None:
+        place = ("street", "room", "photo", "texture")[int(np.searchsorted([0.38, 0.72, 0.92, 1.0], rng.random(), side="right"))]
+    makers = {"street": street, "room": room, "photo": photo, "texture": texture}
+    if place not in makers:
+        raise ValueError(f"There is no background named {place!r}; use one of {', '.join(makers)}.")
+    return makers[place](rng)
