@@ -12,7 +12,19 @@ import numpy as np
 from .errors import BundleError
 from .manifest import FileSpec, GraphSpec, Manifest, Settings, TensorSpec, contract
 
-__all__ = ["Bundle", "FileSpec", "GraphSpec", "Manifest", "Settings", "TensorSpec", "contract", "default_bundle", "file_sha256", "load_bundle", "write_manifest"]
+__all__ = [
+    "Bundle",
+    "FileSpec",
+    "GraphSpec",
+    "Manifest",
+    "Settings",
+    "TensorSpec",
+    "contract",
+    "default_bundle",
+    "file_sha256",
+    "load_bundle",
+    "write_manifest",
+]
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_BYTES_LIMIT = 4 << 20  # a manifest is a few KB; anything near this is not one
@@ -46,7 +58,9 @@ def load_bundle(folder, check_hashes=True):
     for spec in files:
         path = folder / spec.file
         if not path.is_file():
-            raise BundleError(f"bundle {str(folder)!r} lacks the file {spec.file!r} that its manifest names; export or copy the bundle again")
+            raise BundleError(
+                f"bundle {str(folder)!r} lacks the file {spec.file!r} that its manifest names; export or copy the bundle again"
+            )
         if check_hashes and (found := file_sha256(path)) != spec.sha256:
             raise BundleError(
                 f"file {spec.file!r} of bundle {str(folder)!r} has sha256 {found[:12]}... where its manifest says {spec.sha256[:12]}...; "
@@ -81,7 +95,9 @@ def default_bundle():
     for place in places:
         if (place / MANIFEST_FILE).is_file():
             return place
-    raise BundleError(f"no default bundle in {', '.join(str(p) for p in places)}; name a bundle folder, or install ps3_ros with its engines/nano")
+    raise BundleError(
+        f"no default bundle in {', '.join(str(p) for p in places)}; name a bundle folder, or install ps3_ros with its engines/nano"
+    )
 
 
 def file_sha256(path):
@@ -99,7 +115,9 @@ def file_sha256(path):
 def _read_json(path):
     try:
         if path.stat().st_size > MANIFEST_BYTES_LIMIT:
-            raise BundleError(f"{str(path)!r} is {path.stat().st_size} bytes where a manifest has at most {MANIFEST_BYTES_LIMIT}; this is not a manifest")
+            raise BundleError(
+                f"{str(path)!r} is {path.stat().st_size} bytes where a manifest has at most {MANIFEST_BYTES_LIMIT}; this is not a manifest"
+            )
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise BundleError(f"cannot read {str(path)!r} ({error.strerror or error}); give a folder that an export made") from error

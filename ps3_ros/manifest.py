@@ -42,6 +42,10 @@ class Settings:
     pad_id: int
     fixed_length: bool  # ids are always padded to context_length
 
+    def __post_init__(self):
+        for name in ("scales", "mean", "std"):  # lists come from JSON; tuples hash
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
     @property
     def tokens(self):
         """n0: number of low-res tokens."""
@@ -104,7 +108,7 @@ def contract(settings):
     f, i, b = "float32", "int64", "bool"
     values = 3 * s.patch * s.patch
     kv = TensorSpec("kv", (s.layers, 2, 1, s.heads, s.tokens, s.dim // s.heads), f)
-    ids = TensorSpec("ids", ("Q", s.context_length if s.fixed_length else "T"), i)
+    ids = TensorSpec("ids", ("Q", "T"), i)  # a manifest may say context_length for T where the length is fixed
     text = [TensorSpec("text", ("Q", s.embed_dim), f), TensorSpec("prompt", ("Q", s.dim), f)]
     if s.aux_size:
         text.append(TensorSpec("prompt_aux", ("Q", s.aux_dim), f))
@@ -137,7 +141,8 @@ def contract(settings):
 
 def _fail(where, value, expected):
     shown = repr(value)
-    raise BundleError(f"manifest: {where} is {shown if len(shown) <= 80 else shown[:77] + '...'} where {expected} is expected; export the bundle again")
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    raise BundleError(f"manifest: {where} is {shown} where {expected} is expected; export the bundle again")
 
 
 def _keys(data, where, required, optional=()):
@@ -158,9 +163,10 @@ def _int(value, where, low, high=1 << 20):
 
 
 def _number(value, where, low=-math.inf, high=math.inf, above=None):
-    fine = not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high
+    fine = not isinstance(value, bool) and isinstance(value, (int, float)) and abs(value) <= 1e30 and low <= value <= high
     if not fine or (above is not None and value <= above):
-        _fail(where, value, "a finite number" + (f" above {above}" if above is not None else f" from {low} to {high}" if high < math.inf else ""))
+        limits = f" above {above}" if above is not None else f" from {low} to {high}" if high < math.inf else ""
+        _fail(where, value, f"a finite number{limits}")
     return float(value)
 
 
@@ -226,8 +232,8 @@ def _file(data, where, others=()):
     return FileSpec(name, digest)
 
 
-def _tensors(data, where, expected):
-    """TensorSpecs of a list, equal to the contract's in names, shapes, dtypes and order."""
+def _tensors(data, where, expected, fixed=None):
+    """TensorSpecs of a list, equal to the contract's in names, shapes, dtypes and order. fixed: the length that "T" may stand for."""
     found = []
     for n, entry in enumerate(_list(data, where)):
         _keys(entry, f"{where}[{n}]", ("name", "shape", "dtype"))
@@ -236,7 +242,9 @@ def _tensors(data, where, expected):
     if [t.name for t in found] != [t.name for t in expected]:
         _fail(f"{where} names", [t.name for t in found], f"{[t.name for t in expected]}")
     for got, want in zip(found, expected, strict=True):
-        if got != want or [type(v) for v in got.shape] != [type(v) for v in want.shape]:
+        shape = tuple("T" if w == "T" and g == fixed is not None else g for g, w in zip(got.shape, want.shape, strict=False))
+        plain = len(got.shape) == len(want.shape) and all(type(v) in (int, str) for v in got.shape)
+        if not plain or shape != want.shape or got.dtype != want.dtype:
             _fail(f"{where}.{got.name}", f"{got.dtype} {list(got.shape)}", f"{want.dtype} {list(want.shape)}, as the settings give,")
     return tuple(found)
 
@@ -251,8 +259,9 @@ def _graphs(data, settings):
         for key in ("inputs", "outputs"):
             if key not in data[name]:
                 raise BundleError(f"manifest: {where} lacks {key!r}; export the bundle again")
-        given = data[name]
-        graphs[name] = GraphSpec(spec.file, spec.sha256, _tensors(given["inputs"], f"{where}.inputs", inputs), _tensors(given["outputs"], f"{where}.outputs", outputs))
+        fixed = settings.context_length if settings.fixed_length else None
+        given = _tensors(data[name]["inputs"], f"{where}.inputs", inputs, fixed)
+        graphs[name] = GraphSpec(spec.file, spec.sha256, given, _tensors(data[name]["outputs"], f"{where}.outputs", outputs))
     return graphs
 
 
@@ -261,7 +270,9 @@ def _manifest(data):
         _fail("the top level", data, "an object")
     version = data.get("schema_version")
     if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise BundleError(f"manifest: schema_version is {version!r} where this version reads {SCHEMA_VERSION}; update ps3_ros or export the bundle again")
+        raise BundleError(
+            f"manifest: schema_version is {version!r} where this version reads {SCHEMA_VERSION}; update ps3_ros or export the bundle again"
+        )
     required = ("schema_version", "model_name", "settings", "precision", "license", "graphs", "weights", "tokenizer", "prior")
     _keys(data, "the top level", required, ("parity", "made_with"))
     settings = _settings(data["settings"])
