@@ -1,0 +1,79 @@
+"""The vision transformer that glance and look share (ps3.md, Parameters: trunk)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .layers import Mlp, merge_heads, split_heads
+
+TRUNK_EPS = 1e-6
+
+
+class Attention(nn.Module):
+    """Self-attention that can also see keys and values cached from another pass."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, kv: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x [B, N, D], kv [2, B, h, n0, D/h] or None, mask bool broadcastable to [B, h, N, n0 + N] (True = may be seen) or None
+        -> [B, N, D] and this pass's own keys and values [2, B, h, N, D/h]."""
+        q, k, v = (split_heads(part, self.heads) for part in self.qkv(x).chunk(3, dim=-1))
+        own = torch.stack([k, v])
+        if kv is not None:
+            k, v = torch.cat([kv[0], k], dim=2), torch.cat([kv[1], v], dim=2)
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.proj(merge_heads(x)), own
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, dim: int, heads: int, hidden: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=TRUNK_EPS)
+        self.attn = Attention(dim, heads)
+        self.norm2 = nn.LayerNorm(dim, eps=TRUNK_EPS)
+        self.mlp = Mlp(dim, hidden, dim)
+
+    def forward(self, x: Tensor, kv: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        attended, own = self.attn(self.norm1(x), kv, mask)
+        x = x + attended
+        return x + self.mlp(self.norm2(x)), own
+
+
+class PatchEmbed(nn.Module):
+    """A convolution whose stride is its kernel; also as a product with patches that are already cut."""
+
+    def __init__(self, patch: int, dim: int):
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, kernel_size=patch, stride=patch)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[B, 3, H, W] -> [B, H/p * W/p, D], row-major"""
+        return self.proj(pixels).flatten(2).transpose(1, 2)
+
+    def embed(self, patches: Tensor) -> Tensor:
+        """[B, N, 3*p*p], each flattened (c, y, x) -> [B, N, D]"""
+        return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
+
+
+def run_blocks(
+    blocks: nn.ModuleList, x: Tensor, kv: Tensor | None = None, mask: Tensor | None = None, keep=()
+) -> tuple[Tensor, dict[int, Tensor], list[Tensor]]:
+    """x [B, N, D] through every block. kv [L, 2, B, h, n0, D/h] is what earlier tokens left.
+
+    -> last hidden states [B, N, D], {layer: hidden states} for the layers in `keep`, and each block's own keys and values.
+    """
+    kept, own = {}, []
+    for i, block in enumerate(blocks):
+        x, block_kv = block(x, None if kv is None else kv[i], mask)
+        own.append(block_kv)
+        if i in keep:
+            kept[i] = x
+    return x, kept, own
