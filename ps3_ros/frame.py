@@ -1,0 +1,172 @@
+"""A camera frame, the grids of its size, and what is cut out of it: the glance image, the selector's image, and chosen patches."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .errors import FrameError
+from .manifest import Settings
+from .resample import axis_taps, cut, resize_area, resize_bicubic
+
+MIN_SIDE, MAX_SIDE = 32, 16384  # px; below there is nothing to select from, above a frame is 800 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One camera image. pixels: uint8 [H, W, 3] BGR, not copied when contiguous; stamp_ns: when it was taken; frame_id: by which camera.
+
+    Raises FrameError where size, dtype, shape or stamp do not fit.
+    """
+
+    pixels: np.ndarray
+    stamp_ns: int = 0
+    frame_id: str = ""
+
+    def __post_init__(self):
+        pixels = self.pixels
+        if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            got = f"{pixels.dtype} {list(pixels.shape)}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
+            raise FrameError(f"frame is {got} where uint8 [height, width, 3] (BGR) is needed; convert it first")
+        if not (MIN_SIDE <= pixels.shape[0] <= MAX_SIDE and MIN_SIDE <= pixels.shape[1] <= MAX_SIDE):
+            size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+            raise FrameError(f"frame is {size} pixels where each side must be {MIN_SIDE} to {MAX_SIDE}; crop, pad or resize it first")
+        stamp = self.stamp_ns
+        if isinstance(stamp, bool) or not isinstance(stamp, (int, np.integer)) or stamp < 0:
+            raise FrameError(f"frame has the stamp {stamp!r} where nanoseconds, an integer from 0, are needed; pass stamp_ns=0 if unknown")
+        if not isinstance(self.frame_id, str):
+            raise FrameError(f"frame has the frame_id {self.frame_id!r} where text is needed; pass '' if unknown")
+        object.__setattr__(self, "pixels", np.ascontiguousarray(pixels))
+        object.__setattr__(self, "stamp_ns", int(stamp))
+
+    @property
+    def height(self):
+        return self.pixels.shape[0]
+
+    @property
+    def width(self):
+        return self.pixels.shape[1]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One high-res scale of one frame size: rows x cols patches; `side` squared positions from `offset` on in the positional table."""
+
+    scale: int  # px of the longer side
+    rows: int
+    cols: int
+    offset: int
+    side: int  # G_s = scale / patch
+
+    @property
+    def patches(self):
+        return self.rows * self.cols
+
+
+@dataclass(frozen=True, eq=False)
+class FramePlan:
+    """The grids of one frame size, and the taps that cut their patches. Patches of a scale are numbered row * cols + col."""
+
+    height: int
+    width: int
+    settings: Settings
+    grids: tuple  # of Grid, coarse to fine
+    taps: tuple  # of (AxisTaps of the rows, AxisTaps of the columns), one pair a grid
+
+    @staticmethod
+    def of(height, width, settings):
+        """The plan of a frame size; plans of the sizes seen last are kept."""
+        return _plan(int(height), int(width), settings)
+
+    def cell_of(self, s):
+        """Low-res cell of each patch row and column of high-res scale s: int64 [rows], int64 [cols] (nearest neighbour)."""
+        grid, g = self.grids[s], self.settings.grid
+        return np.arange(grid.rows) * g // grid.rows, np.arange(grid.cols) * g // grid.cols
+
+    def positions(self, s, patches):
+        """Rows of the positional table: int64 [n] -> int64 [n]. See "geometry" in docs/architecture.md."""
+        grid = self.grids[s]
+        row, col = np.divmod(np.asarray(patches, np.int64), grid.cols)
+        if self.settings.geometry == "native":
+            row, col = (2 * row + 1) * grid.side // (2 * grid.rows), (2 * col + 1) * grid.side // (2 * grid.cols)
+        return grid.offset + row * grid.side + col
+
+    def boxes(self, s, patches):
+        """Boxes in source pixels: int64 [n] -> float32 [n, 4] x1 y1 x2 y2. A grid always spans the whole frame."""
+        grid = self.grids[s]
+        row, col = np.divmod(np.asarray(patches, np.int64), grid.cols)
+        corners = np.stack([col, row, col + 1, row + 1], axis=-1)
+        size = np.array([self.width / grid.cols, self.height / grid.rows] * 2)
+        return (corners * size).astype(np.float32)
+
+
+def grid_shape(height, width, scale, settings):
+    """Patches (rows, cols) of a high-res scale for a frame of height x width px. See "geometry" in docs/architecture.md."""
+    long, short, patch = max(height, width), min(height, width), settings.patch
+    if settings.geometry == "reference":
+        low = settings.scales[0]
+        across = max(1, low * short // long // patch) * (scale // low)
+    else:
+        across = max(1, (2 * scale * short + long * patch) // (2 * long * patch))  # rounded, halves up
+    along = scale // patch
+    return (across, along) if width >= height else (along, across)
+
+
+@lru_cache(maxsize=8)
+def _plan(height, width, settings):
+    grids, taps, offset = [], [], 0
+    for scale in settings.high_scales:
+        rows, cols = grid_shape(height, width, scale, settings)
+        side = scale // settings.patch
+        grids.append(Grid(scale, rows, cols, offset, side))
+        taps.append(tuple(axis_taps(n, count, settings.patch, settings.resampling) for n, count in ((height, rows), (width, cols))))
+        offset += side * side
+    return FramePlan(height, width, settings, tuple(grids), tuple(taps))
+
+
+def glance_image(frame, settings):
+    """The whole frame squashed to the low-res scale: float32 [1, 3, S, S], RGB, normalised."""
+    return _squashed(frame, settings.scales[0], settings)
+
+
+def aux_image(frame, settings):
+    """The whole frame squashed to the selector's size: float32 [1, 3, A, A], RGB, normalised."""
+    return _squashed(frame, settings.aux_size, settings)
+
+
+def cut_patches(frame, plan, settings, selection):
+    """The selected patches, straight out of the frame: float32 [N, 3 * p * p], RGB, channel first, normalised; coarse to fine.
+
+    Raises FrameError where the plan is another frame size's.
+    """
+    if (frame.height, frame.width) != (plan.height, plan.width):
+        raise FrameError(
+            f"frame is {frame.width} x {frame.height} but its plan is for {plan.width} x {plan.height}; make a plan of its size"
+        )
+    values = 3 * settings.patch * settings.patch
+    out = np.empty((selection.count, values), np.float32)
+    start = 0
+    for grid, (rows, cols), patches in zip(plan.grids, plan.taps, selection.patches, strict=True):
+        if len(patches):
+            row, col = np.divmod(patches, grid.cols)
+            scaled = cut(frame.pixels, rows, cols, row, col)[:, ::-1]
+            out[start : start + len(patches)] = _normalised(scaled, settings).reshape(len(patches), values)
+            start += len(patches)
+    return out
+
+
+def _squashed(frame, size, settings):
+    resize = resize_bicubic if settings.resampling == "bicubic" else resize_area
+    image = resize(frame.pixels, size, size)
+    return _normalised(image.transpose(2, 0, 1)[None, ::-1], settings)
+
+
+def _normalised(planes, settings):
+    """[n, 3, y, x] RGB, 0 to 255 -> contiguous float32 (value / 255 - mean) / std."""
+    std = np.asarray(settings.std, np.float64)
+    gain = (1 / (255 * std)).astype(np.float32)[:, None, None]
+    shift = (np.asarray(settings.mean) / std).astype(np.float32)[:, None, None]
+    out = np.empty(planes.shape, np.float32)
+    np.multiply(planes, gain, out=out)
+    out -= shift
+    return out

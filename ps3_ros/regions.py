@@ -1,0 +1,185 @@
+"""From looked-at tokens to regions: where in the looked-at part is what the query means, how tight a box, how good a match.
+
+Cells that were looked at and are relevant form components; inside one, the tokens' own match with the query finds the patches that show it,
+below cell size; the masked pool over those patches gives the region's embedding and so its score (paper, section 3: pooled inside a box).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .answer import Region
+from .selection import normalised, sigmoid
+
+MAX_REGIONS = 8  # an answer is read by a person or a planner: more are noise
+MAX_CANDIDATES = 24  # regions scored before overlapping ones are dropped: bounds the region graph's R
+MAX_PER_COMPONENT = 6  # found one after the other in one component: a row of mugs, not every patch of a texture
+NMS_IOU = 0.5  # boxes that overlap more are one thing
+THRESHOLD_BETWEEN = 0.5  # a patch belongs to a region from here on between the background's match and the peak's
+FLAT_MATCH = 0.02  # cosine: where the peak rises less above the background, the match says nothing and the component stays whole
+EPS_PX = 1e-3  # boxes are float32 pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """Looked-at tokens on the finest grid, rows x cols.
+
+    match: float32 [rows, cols], mean over the scales that cover a patch (0 where none); looked: bool [rows, cols];
+    cell: int64 [rows, cols], the low-res cell of each patch, row * g + col; size: (height, width) of a patch in source px.
+    """
+
+    match: np.ndarray
+    looked: np.ndarray
+    cell: np.ndarray
+    size: tuple
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """Connected patches of the canvas: bool [h, w], the window whose upper left patch is (top, left)."""
+
+    patches: np.ndarray
+    top: int
+    left: int
+
+    def of(self, values):
+        """The window of a canvas array."""
+        h, w = self.patches.shape
+        return values[self.top : self.top + h, self.left : self.left + w]
+
+
+def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed):
+    """Regions of one question, best first: a list of answer.Region, and the best score of each label, float64 [C].
+
+    look: encoder.Look, of at least one patch; relevance: float32 [g, g]; vectors: text embeddings of the labels, float32 [C, E], raw;
+    token_embeddings: float32 [N, E], each token pooled alone; embed: function of a mask bool [R, N] that gives float32 [R, E].
+    """
+    settings, text = plan.settings, normalised(vectors)
+    token_match = np.einsum("ne,ce->nc", normalised(token_embeddings), text).max(axis=1)
+    canvas = project(token_match, look.selection, plan)
+    median = float(np.median(canvas.match[canvas.looked]))
+    boxes = []
+    for component in components(relevance, canvas, settings):
+        # Background: what is not the thing. A thing can fill its component, but seldom all that was looked at: the lower median of the two.
+        low = min(median, float(np.median(component.of(canvas.match)[component.patches])))
+        boxes += peaks(canvas, component, low)
+    boxes = sorted(boxes, key=lambda found: -found[0])[:MAX_CANDIDATES]
+    boxes = np.array([box for _, box in boxes], np.float32)
+    mask = inside(look.boxes, boxes)
+    cosine = np.einsum("re,ce->rc", normalised(embed(mask)), text).astype(np.float64)
+    scores = sigmoid(settings.logit_scale * cosine + settings.logit_bias)  # [R, C]
+    best = scores.max(axis=1)
+    kept = suppress(boxes, best)[:MAX_REGIONS]
+    limits = [plan.width, plan.height] * 2
+    regions = [
+        Region(
+            tuple(min(round(float(v), 2), float(limit)) for v, limit in zip(boxes[n], limits, strict=True)),
+            round(float(best[n]), 6),
+            labels[int(scores[n].argmax())],
+        )
+        for n in kept
+    ]
+    return regions, scores.max(axis=0)
+
+
+def project(token_match, selection, plan):
+    """Canvas of token matches [N], tokens coarse to fine as the selection lists them."""
+    fine = plan.grids[-1]
+    total = np.zeros((fine.rows, fine.cols), np.float32)
+    count = np.zeros((fine.rows, fine.cols), np.float32)
+    start = 0
+    for grid, patches in zip(plan.grids, selection.patches, strict=True):
+        match, looked = np.zeros(grid.patches, np.float32), np.zeros(grid.patches, np.float32)
+        match[patches], looked[patches] = token_match[start : start + len(patches)], 1
+        start += len(patches)
+        # the patch of this scale that holds the centre of each finest patch
+        row = (2 * np.arange(fine.rows) + 1) * grid.rows // (2 * fine.rows)
+        col = (2 * np.arange(fine.cols) + 1) * grid.cols // (2 * fine.cols)
+        places = row[:, None] * grid.cols + col
+        total += match[places]
+        count += looked[places]
+    row_cell, col_cell = plan.cell_of(len(plan.grids) - 1)
+    cell = row_cell[:, None] * plan.settings.grid + col_cell
+    return Canvas(total / np.maximum(count, 1), count > 0, cell, (plan.height / fine.rows, plan.width / fine.cols))
+
+
+def components(relevance, canvas, settings):
+    """Connected (8 neighbours) looked-at patches of cells that are relevant enough: a list of Component.
+
+    Where no looked-at cell is relevant enough, those of the most relevant ones: then the tokens' own match decides.
+    """
+    of_patch = relevance.ravel()[canvas.cell]
+    chosen = canvas.looked & (of_patch >= settings.relevance_threshold)
+    if not chosen.any():
+        chosen = canvas.looked & (of_patch >= of_patch[canvas.looked].max())
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(chosen.astype(np.uint8), connectivity=8)
+    found = []
+    for n in range(1, count):
+        left, top, w, h = (int(v) for v in stats[n, :4])
+        found.append(Component(labels[top : top + h, left : left + w] == n, top, left))
+    return found
+
+
+def peaks(canvas, component, low):
+    """Regions of one component: a list of (peak match, (x1, y1, x2, y2) in source px), strongest first. low: the background's match.
+
+    Around each peak, connected patches that match better than halfway between background and peak; then the next peak outside them, as long
+    as it reaches the first one's halfway mark.
+    """
+    match, left = component.of(canvas.match), component.patches.copy()
+    found, floor = [], None
+    while left.any() and len(found) < MAX_PER_COMPONENT:
+        place = int(np.where(left, match, -np.inf).argmax())
+        peak = float(match.flat[place])
+        if floor is not None and peak < floor:
+            break
+        if peak - low < FLAT_MATCH:
+            if not found:
+                found.append((peak, _box(component, component.patches, canvas.size)))
+            break
+        level = low + THRESHOLD_BETWEEN * (peak - low)
+        floor = level if floor is None else floor
+        _, labels = cv2.connectedComponents((left & (match >= level)).astype(np.uint8), connectivity=8)
+        here = labels == labels.flat[place]
+        found.append((peak, _box(component, here, canvas.size)))
+        rows, cols = np.nonzero(here)  # one patch wider, so that a thing's own edge is no second thing
+        left[max(0, rows.min() - 1) : rows.max() + 2, max(0, cols.min() - 1) : cols.max() + 2] = False
+    return found
+
+
+def _box(component, patches, size):
+    rows, cols = np.nonzero(patches)
+    top, left = component.top + rows.min(), component.left + cols.min()
+    return (left * size[1], top * size[0], (component.left + cols.max() + 1) * size[1], (component.top + rows.max() + 1) * size[0])
+
+
+def inside(tokens, boxes):
+    """Which tokens belong to each box: those centred in it and those that cover it; at least the nearest one. bool [R, N].
+
+    tokens: float32 [N, 4], boxes: float32 [R, 4], source px.
+    """
+    t, b = tokens[None], boxes[:, None]
+    x, y = (t[..., 0] + t[..., 2]) / 2, (t[..., 1] + t[..., 3]) / 2
+    centred = (x >= b[..., 0]) & (x <= b[..., 2]) & (y >= b[..., 1]) & (y <= b[..., 3])
+    low, high = t[..., :2] <= b[..., :2] + EPS_PX, t[..., 2:] >= b[..., 2:] - EPS_PX
+    mask = centred | (low.all(axis=-1) & high.all(axis=-1))
+    empty = ~mask.any(axis=1)
+    if empty.any():
+        distance = (x - (b[..., 0] + b[..., 2]) / 2) ** 2 + (y - (b[..., 1] + b[..., 3]) / 2) ** 2
+        mask[np.nonzero(empty)[0], distance[empty].argmin(axis=1)] = True
+    return mask
+
+
+def suppress(boxes, scores):
+    """Non-maximum suppression: indices of the kept boxes [R, 4], best score first; equal scores by index."""
+    order = np.argsort(-scores, kind="stable")
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    kept = []
+    for n in order:
+        width = np.minimum(boxes[kept, 2], boxes[n, 2]) - np.maximum(boxes[kept, 0], boxes[n, 0])
+        height = np.minimum(boxes[kept, 3], boxes[n, 3]) - np.maximum(boxes[kept, 1], boxes[n, 1])
+        shared = np.clip(width, 0, None) * np.clip(height, 0, None)
+        if not (shared > NMS_IOU * (area[kept] + area[n] - shared)).any():
+            kept.append(int(n))
+    return kept

@@ -1,0 +1,129 @@
+"""The two resamplings a manifest can name, as separable taps: which source pixels make an output pixel, with which weights.
+
+Taps are grouped by patch, so that one patch costs one small crop of the source frame and two small matrix products, and a frame is
+never resized to a scale as a whole. `bicubic`: a = -0.75, half-pixel centres, no antialias, not clamped (torch's F.interpolate,
+OpenCV's INTER_CUBIC). `area`: the mean of the covered source area (OpenCV's INTER_AREA, which equals it where an axis grows, too).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+BICUBIC_A = -0.75
+STRIP_ROWS = 64  # output rows made at a time by resize_bicubic: bounds its float copy of the source to a few MB
+GATHER_VALUES = 1 << 20  # source values gathered at a time by cut: bounds its float copy to 4 MB
+PRODUCT_SIZE = 1 << 18  # multiply-adds up to which OpenBLAS stays in this thread: on busy cores its threads wait 20 ms for each other
+CROP_PIXELS = 1 << 13  # source pixels of a patch from which slicing one crop after the other beats gathering many at once
+
+
+@dataclass(frozen=True, eq=False)
+class AxisTaps:
+    """Taps of one axis at one scale, grouped by patch. n patches along the axis, p output pixels a patch, m source pixels a patch.
+
+    index: int64 [n, m], source pixels, the last repeated with weight 0 where a patch needs fewer; weight: float32 [n, p, m], rows sum to 1;
+    identity: output pixels are the source's own; gapless: a patch needs every source pixel from its first to its last.
+    """
+
+    index: np.ndarray
+    weight: np.ndarray
+    identity: bool
+    gapless: bool
+
+
+def axis_taps(source, patches, patch, resampling):
+    """AxisTaps that resize `source` pixels to patches * patch. resampling: "bicubic" or "area"."""
+    target = patches * patch
+    index, weight = (bicubic_taps if resampling == "bicubic" else area_taps)(source, target)
+    k = index.shape[1]
+    used = weight.reshape(patches, patch * k) != 0
+    flat = np.where(used, index.reshape(patches, patch * k), -1)
+    needed = [np.unique(row[row >= 0]) for row in flat]
+    m = max(len(row) for row in needed)
+    out_index = np.empty((patches, m), np.int64)
+    out_weight = np.zeros((patches, patch, m), np.float32)
+    for n, row in enumerate(needed):
+        out_index[n, : len(row)] = row
+        out_index[n, len(row) :] = row[-1]
+        for j in range(k):
+            places = np.searchsorted(row, index[n * patch : (n + 1) * patch, j]).clip(0, len(row) - 1)
+            np.add.at(out_weight[n], (np.arange(patch), places), weight[n * patch : (n + 1) * patch, j])
+    return AxisTaps(out_index, out_weight, source == target, all(len(row) == row[-1] - row[0] + 1 for row in needed))
+
+
+def bicubic_taps(source, target):
+    """Four taps an output pixel: index int64 [target, 4] (clamped at the border), weight float64 [target, 4]."""
+    centre = (np.arange(target) + 0.5) * (source / target) - 0.5
+    base = np.floor(centre)
+    t = (centre - base)[:, None]
+    distance = np.abs(np.concatenate([t + 1, t, 1 - t, 2 - t], axis=1))
+    a = BICUBIC_A
+    near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
+    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+    index = base.astype(np.int64)[:, None] + np.arange(-1, 3)
+    return index.clip(0, source - 1), np.where(distance <= 1, near, far)
+
+
+def area_taps(source, target):
+    """Overlap of each source pixel with the span of an output pixel: index int64 [target, k], weight float64 [target, k]."""
+    step = source / target
+    start = np.arange(target) * source // target  # exact in integers: no drift at the far end
+    k = int(np.ceil(step)) + 1
+    index = start[:, None] + np.arange(k)
+    low, high = (np.arange(target) * step)[:, None], (np.arange(1, target + 1) * step)[:, None]
+    weight = (np.minimum(index + 1, high) - np.maximum(index, low)).clip(0) / step
+    weight[weight < 1e-9] = 0  # rounding at the edge of a span is no overlap
+    return index.clip(0, source - 1), weight / weight.sum(axis=1, keepdims=True)
+
+
+def cut(pixels, rows, cols, row, col):
+    """Patches of one scale, straight out of the source. pixels uint8 [H, W, 3]; row, col int64 [n] -> float32 [n, 3, p, p], 0 to 255.
+
+    rows, cols: AxisTaps of the two axes. Channels stay in the order of `pixels`.
+    """
+    p = rows.weight.shape[1]
+    out = np.empty((len(row), 3, p, p), np.float32)
+    if rows.identity and cols.identity:
+        grid = pixels.reshape(len(rows.index), p, len(cols.index), p, 3)
+        out[:] = grid[row, :, col].transpose(0, 3, 1, 2)
+        return out
+    if rows.gapless and cols.gapless and rows.index.shape[1] * cols.index.shape[1] > CROP_PIXELS:
+        for n, (r, c) in enumerate(zip(row, col, strict=True)):
+            crop = pixels[rows.index[r, 0] : rows.index[r, -1] + 1, cols.index[c, 0] : cols.index[c, -1] + 1]
+            h, w = crop.shape[:2]
+            values, step = crop.reshape(h, w * 3).astype(np.float32), max(1, PRODUCT_SIZE // (p * h))
+            halfway = [rows.weight[r, :, :h] @ values[:, x : x + step] for x in range(0, w * 3, step)]  # p rows each
+            out[n] = (cols.weight[c, :, :w] @ np.concatenate(halfway, axis=1).reshape(p, w, 3)).transpose(2, 0, 1)
+        return out
+    chunk = max(1, GATHER_VALUES // (3 * rows.index.shape[1] * cols.index.shape[1]))
+    for start in range(0, len(row), chunk):
+        r, c = row[start : start + chunk], col[start : start + chunk]
+        crop = pixels[rows.index[r][:, :, None], cols.index[c][:, None, :]]  # uint8 [n, my, mx, 3]
+        planes = crop.transpose(0, 3, 1, 2).astype(np.float32, order="C")
+        out[start : start + chunk] = rows.weight[r][:, None] @ planes @ cols.weight[c].transpose(0, 2, 1)[:, None]
+    return out
+
+
+def resize_bicubic(pixels, height, width):
+    """Whole image, plain bicubic and unclamped: uint8 [H, W, 3] -> float32 [height, width, 3]. For the small images only (glance, aux)."""
+    index, weight = bicubic_taps(pixels.shape[0], height)
+    weight = weight.astype(np.float32)
+    out = np.empty((height, width, 3), np.float32)
+    for start in range(0, height, STRIP_ROWS):
+        taps = index[start : start + STRIP_ROWS]
+        needed, places = np.unique(taps, return_inverse=True)
+        strip = pixels[needed].astype(np.float32)
+        if strip.shape[1] != width:
+            strip = cv2.resize(strip, (width, len(needed)), interpolation=cv2.INTER_CUBIC)  # heights agree, so only columns change
+        places = places.reshape(taps.shape)
+        rows = weight[start : start + STRIP_ROWS, :, None, None]
+        out[start : start + STRIP_ROWS] = sum(strip[places[:, j]] * rows[:, j] for j in range(4))
+    return out
+
+
+def resize_area(pixels, height, width):
+    """Whole image by area: uint8 [H, W, 3] -> uint8 [height, width, 3] (OpenCV rounds to whole grey levels)."""
+    h, w = pixels.shape[:2]
+    if (height - h) * (width - w) < 0:  # OpenCV leaves true areas where one axis grows and the other shrinks: shrink first
+        pixels = cv2.resize(pixels, (min(w, width), min(h, height)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
