@@ -1,0 +1,105 @@
+"""What every test may use: tiny bundles with random weights, made by the export itself, and a 4K frame."""
+
+import string
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+WORDS = (
+    "stop sign red green amber traffic light the a mug with blue handle text on billboard of and person car yellow street lamp kettle"
+).split()
+
+NATIVE = {
+    "model_type": "ps3",
+    "vision_config": {
+        "model_name": "test_vit",
+        "pool": "map",
+        "ps3_scales": [64, 128, 256, 640],
+        "select_based_on_layer": [0, 2, 5],
+        "img_size": 64,
+        "max_select_num": 256,
+        "highres_selection_module_hidden_dim": 32,
+        "highres_selection_module_out_dim": 32,
+        "highres_selection_module_depth": 1,
+        "geometry": "native",
+        "resampling": "area",
+        "position": "factored",
+        "aux_size": 224,
+    },
+    "text_config": {
+        "kind": "sentence", "output_dim": 64, "prompt_proj_dim": 64, "context_length": 256, "vocab_size": 512, "width": 64, "heads": 2,
+        "layers": 2, "projection_dim": 64, "pad_id": 0,
+    },
+}  # fmt: skip
+
+
+def make_wordpiece(path: Path) -> Path:
+    """A BERT tokenizer of a few words and all letters, the same every time: `[CLS] ... [SEP]`, [PAD] = 0."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    letters = string.ascii_lowercase + string.digits + string.punctuation
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *dict.fromkeys(WORDS), *letters, *(f"##{c}" for c in letters)]
+    vocabulary = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
+    )
+    tokenizer.save(str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory) -> Path:
+    """A folder of ours: native geometry, area resampling, factored positions, auxiliary branch, sentence text tower; random weights."""
+    import torch
+
+    from ps3_training.model import PS3, PS3Config
+
+    torch.manual_seed(7)
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    PS3(PS3Config.from_dict(NATIVE)).save_pretrained(folder)
+    make_wordpiece(folder / "tokenizer.json")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_reference_checkpoint(tmp_path_factory) -> Path:
+    """A folder in the published layout: reference geometry, bicubic, full positions, CLIP-like text of fixed length; random weights."""
+    from ps3_export.random_checkpoint import CONFIGS, write_random_checkpoint
+
+    return write_random_checkpoint(CONFIGS["tiny"], tmp_path_factory.mktemp("checkpoints") / "tiny_reference", seed=7)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_checkpoint, tmp_path_factory) -> Path:
+    """Bundle folder of tiny_checkpoint, for tests that need engines rather than answers. Copy it before changing a byte."""
+    return _export(tiny_checkpoint, tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_reference_bundle(tiny_reference_checkpoint, tmp_path_factory) -> Path:
+    """Bundle folder of tiny_reference_checkpoint."""
+    return _export(tiny_reference_checkpoint, tmp_path_factory.mktemp("bundles") / "tiny_reference")
+
+
+def _export(checkpoint: Path, out: Path) -> Path:
+    import cv2
+
+    from ps3_export.export import export_checkpoint
+
+    frame = out.parent / f"{out.name}.png"
+    cv2.imwrite(str(frame), np.random.default_rng(3).integers(0, 256, (360, 640, 3), dtype=np.uint8))
+    return export_checkpoint(checkpoint, out, frames=[frame], license="Apache-2.0 (random weights)")
+
+
+@pytest.fixture(scope="session")
+def sample_frame_4k() -> np.ndarray:
+    """uint8 [2160, 3840, 3], textured, the same every time; read-only."""
+    from ps3_export.export import textured_frame
+
+    frame = textured_frame()
+    frame.setflags(write=False)
+    return frame

@@ -1,0 +1,139 @@
+"""Exports that must not succeed leave nothing behind; one that succeeds takes the old bundle's place."""
+
+import argparse
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from ps3_export.cli import add_arguments, run
+from ps3_export.export import export_checkpoint, read_frames, textured_frame
+from ps3_export.graphs import Text, settings_of
+from ps3_ros.bundle import contract, load_bundle
+from ps3_ros.errors import CheckpointError
+from ps3_training.model import PS3, PS3Config
+
+
+@pytest.fixture
+def frame_file(tmp_path):
+    path = tmp_path / "frame.jpg"
+    cv2.imwrite(str(path), textured_frame(270, 480))
+    return path
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_a_missed_tolerance_names_the_output_and_leaves_nothing(tiny_checkpoint, tmp_path, frame_file):
+    with pytest.raises(CheckpointError, match=r"graph 'text', output 'text': .* over the tolerance 1e-12"):
+        export_checkpoint(tiny_checkpoint, tmp_path / "bundle", tolerance=1e-12, frames=[frame_file])
+    assert names(tmp_path) == ["frame.jpg"]
+
+
+def test_a_folder_that_is_not_a_bundle_stays_as_it_is(tiny_checkpoint, tmp_path):
+    out = tmp_path / "photos"
+    out.mkdir()
+    (out / "cat.jpg").write_bytes(b"cat")
+    with pytest.raises(CheckpointError, match="is not a bundle"):
+        export_checkpoint(tiny_checkpoint, out)
+    assert names(tmp_path) == ["photos"] and (out / "cat.jpg").read_bytes() == b"cat"
+
+
+def test_a_file_in_the_way_stays_as_it_is(tiny_checkpoint, tmp_path):
+    (tmp_path / "bundle").write_bytes(b"mine")
+    with pytest.raises(CheckpointError, match="is a file or a link"):
+        export_checkpoint(tiny_checkpoint, tmp_path / "bundle")
+    assert (tmp_path / "bundle").read_bytes() == b"mine"
+
+
+def test_without_a_tokenizer_the_error_says_what_to_pass(tiny_checkpoint, tmp_path):
+    bare = shutil.copytree(tiny_checkpoint, tmp_path / "bare")
+    (bare / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match="has no tokenizer.json: .*--tokenizer"):
+        export_checkpoint(bare, tmp_path / "bundle")
+    with pytest.raises(CheckpointError, match="is not a file"):
+        export_checkpoint(bare, tmp_path / "bundle", tokenizer=tmp_path / "nothing.json")
+    assert names(tmp_path) == ["bare"]
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"model": 3}'])
+def test_what_is_not_a_tokenizer_is_refused(tiny_checkpoint, tmp_path, content):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(content)
+    with pytest.raises(CheckpointError, match="is not a `tokenizers` JSON"):
+        export_checkpoint(tiny_checkpoint, tmp_path / "bundle", tokenizer=path)
+
+
+def test_a_tokenizer_of_another_model_is_refused(tiny_checkpoint, tmp_path):
+    data = json.loads((tiny_checkpoint / "tokenizer.json").read_text())
+    data["model"]["vocab"]["zebra"] = 512  # the text tower has rows 0 to 511
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match="has ids up to 512, but the text tower has 512 rows"):
+        export_checkpoint(tiny_checkpoint, tmp_path / "bundle", tokenizer=path)
+
+
+@pytest.mark.parametrize("options", [{"storage": "tiny"}, {"max_patches": 0}, {"tolerance": 0.0}, {"tolerance": float("nan")}])
+def test_options_out_of_range_are_refused(tiny_checkpoint, tmp_path, options):
+    with pytest.raises(CheckpointError):
+        export_checkpoint(tiny_checkpoint, tmp_path / "bundle", **options)
+    assert names(tmp_path) == []
+
+
+def test_a_frame_that_is_not_an_image_is_refused(tiny_checkpoint, tmp_path):
+    path = tmp_path / "frame.png"
+    path.write_bytes(b"\x89PNG but no more")
+    with pytest.raises(CheckpointError, match="is not an image"):
+        export_checkpoint(tiny_checkpoint, tmp_path / "bundle", frames=[path])
+    assert names(tmp_path) == ["frame.png"]
+
+
+def test_a_compact_export_replaces_an_older_bundle(tiny_checkpoint, tiny_bundle, tmp_path, frame_file, capsys):
+    out = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    (out / "weights-7.bin").write_bytes(b"left over from an older export")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    command = [tiny_checkpoint, "--out", out, "--storage", "compact", "--max-patches", 64, "--name", "small", "--frame", frame_file]
+    assert run(parser.parse_args([str(word) for word in command])) == 0
+    printed = capsys.readouterr()
+    assert "small" in printed.out and "from torch" in printed.out and "export look" in printed.err
+    assert names(tmp_path) == ["bundle", "frame.jpg"] and not (out / "weights-7.bin").exists()
+    manifest = load_bundle(out).manifest
+    assert manifest.model_name == "small" and manifest.settings.max_patches == 64
+    assert manifest.license["weights"] == "not stated" and "non-commercial" in manifest.license["notice"]
+    weights = [sum(f.stat().st_size for f in folder.glob("weights-*.bin")) for folder in (tiny_bundle, out)]
+    assert weights[1] < 0.55 * weights[0]
+    for graph in manifest.parity.values():
+        for figures in graph.values():
+            assert max(figures["random"], figures["real"]) <= 1e-4  # to torch with the weights that are stored
+            assert 0.999 <= figures["rounding"] <= 1  # to torch with the checkpoint's own: halves, and int8 text
+    assert manifest.parity["text"]["text"]["rounding"] < 1
+
+
+def test_a_model_without_the_auxiliary_branch_has_four_graphs(tiny_checkpoint):
+    config = json.loads((tiny_checkpoint / "config.json").read_text())
+    config["vision_config"]["highres_selection_feature"] = False
+    torch.manual_seed(0)
+    model = PS3(PS3Config.from_dict(config)).eval()
+    settings = settings_of(model)
+    assert (settings.aux_size, settings.aux_grid, settings.aux_dim) == (0, 0, 0)
+    assert list(contract(settings)) == ["text", "glance", "look", "region"]
+    assert [tuple(t.shape) for t in Text(model)(torch.tensor([[2, 5, 3]]))] == [(1, 64), (1, 64)]
+
+
+def test_frames_are_read_or_made(frame_file):
+    assert [frame.pixels.shape for frame in read_frames([frame_file])] == [(270, 480, 3)]
+    made = textured_frame(216, 384)
+    assert made.dtype == np.uint8 and made.std() > 20 and np.array_equal(made, textured_frame(216, 384))
+
+
+def test_a_random_checkpoint_has_the_published_layout(tiny_reference_checkpoint):
+    config = json.loads((tiny_reference_checkpoint / "config.json").read_text())
+    assert "depth" not in config["vision_config"] and "geometry" not in config["vision_config"]  # defaults are left out
+    model = PS3.from_pretrained(tiny_reference_checkpoint)
+    assert not any(isinstance(value, torch.Tensor) and not torch.isfinite(value).all() for value in model.state_dict().values())
+    assert names(tiny_reference_checkpoint) == ["config.json", "model.safetensors", "tokenizer.json"]
