@@ -91,6 +91,7 @@ def write_checkpoint(folder: Path, config: dict, tensors: dict[str, Tensor]):
     try:
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, str(beside[0]), metadata={"format": "pt"})
         beside[1].write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        beside[0].chmod(beside[1].stat().st_mode)  # safetensors writes for the owner alone
         os.replace(beside[0], weights)
         os.replace(beside[1], settings)
     finally:
