@@ -58,7 +58,7 @@ class Answer:
     def failed(query, error, frame=None, model="", backend=""):
         """The answer to a question that could not be asked. query: whatever came; error: the exception or its sentence; frame: if any."""
         text = query.decode("utf-8", "replace") if isinstance(query, (bytes, bytearray)) else str(query)
-        text = text.encode("utf-8", "replace").decode("utf-8")[:4000]
+        text = text.strip().encode("utf-8", "replace").decode("utf-8")[:4000]
         about = {} if frame is None else frame_fields(frame)
         return Answer(query=text, found=None, error=str(error) or type(error).__name__, model=model, backend=backend, **about)
 

@@ -134,6 +134,10 @@ def run_node(arguments) -> int:
         from ps3_ros.node import main as node_main
     except ImportError as error:
         raise QueryError(f"ROS 2 cannot be imported ({error}); source your ROS 2 setup file or pip install 'ps3_ros[ros-wheels]'") from error
+    if arguments.bundle:
+        from ps3_ros.bundle import load_bundle
+
+        load_bundle(arguments.bundle, check_hashes=False)  # a person at a prompt is told at once; the node itself would wait for a better one
     named = {"bundle": arguments.bundle, "backend": arguments.backend, "threads": arguments.threads, "image_transport": arguments.transport}
     ros = [v for key, value in named.items() if value is not None for v in ("-p", f"{key}:={value}")]
     if arguments.query:

@@ -1,0 +1,185 @@
+"""The node's parameters: each declared once, with its description and what it may be, and read as one frozen dataclass."""
+
+from dataclasses import dataclass, fields
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, ParameterType, SetParametersResult
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.parameter import Parameter
+
+from .errors import Ps3Error, QueryError
+from .text import split_choices
+
+MAX_STANDING_QUERIES = 64
+KINDS = {
+    tuple: "a list of texts, [''] for none",
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number with a point",
+}
+AT_CONFIGURE, AT_ACTIVATE, AT_ONCE = "Read when the node is configured.", "Read when the node is activated.", "A change applies at once."
+
+
+class ParameterError(Ps3Error):
+    """A parameter given at the start that cannot be: out of range, of another type, or not one of the choices."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One parameter. allowed: (lowest, highest) of a number, the choices of a text, or None."""
+
+    default: object
+    description: str
+    when: str
+    allowed: tuple | None = None
+
+
+SPECS = {
+    "bundle": Spec("", "Folder of the model bundle; empty for the nano bundle that comes with the package.", AT_CONFIGURE),
+    "backend": Spec(
+        "onnxruntime:cpu", "What runs the bundle's graphs: onnxruntime:cpu, onnxruntime:cuda or onnxruntime:tensorrt.", AT_CONFIGURE
+    ),
+    "threads": Spec(0, "CPU threads of the backend; 0 leaves it to the backend.", AT_CONFIGURE, (0, 256)),
+    "image_transport": Spec(
+        "raw",
+        "raw: sensor_msgs/Image on image. compressed: sensor_msgs/CompressedImage on image/compressed.",
+        AT_ACTIVATE,
+        ("raw", "compressed"),
+    ),
+    "qos_reliability": Spec(
+        "auto",
+        "Reliability of the image subscription. auto: best_effort (sensor QoS), and reliable while every camera on the topic is: Fast DDS "
+        "loses half of the 4K frames between a reliable camera and a best_effort subscription. reliable does not hear best_effort cameras.",
+        AT_ACTIVATE,
+        ("auto", "best_effort", "reliable"),
+    ),
+    "qos_depth": Spec(
+        1, "Camera images the middleware keeps; the node looks at the newest only, so 1 wastes least memory.", AT_ACTIVATE, (1, 100)
+    ),
+    "looks": Spec(1, "Close looks a query, each over at most the bundle's patches; more looks see more of the frame.", AT_ONCE, (1, 64)),
+    "max_patches": Spec(
+        0, "Patches to look at a query, over all its looks; 0 for looks times the bundle's own number.", AT_ONCE, (0, 1_000_000)
+    ),
+    "standing_queries": Spec(
+        ("",), f"Questions asked about every frame, at most {MAX_STANDING_QUERIES}; empty texts do not count.", AT_ONCE
+    ),
+    "query_timeout_s": Spec(
+        5.0, "Seconds that a query waits for a first frame before it is answered with an error.", AT_ONCE, (0.0, 3600.0)
+    ),
+    "query_queue": Spec(64, "Queries that may wait; one more is answered with an error.", AT_CONFIGURE, (1, 10_000)),
+    "log_period_s": Spec(
+        5.0,
+        "Seconds between two log lines of one kind about bad input or dropped frames; what falls between is counted.",
+        AT_ONCE,
+        (0.0, 3600.0),
+    ),
+    "autostart": Spec(True, "Configure and activate at the start; false leaves both to a lifecycle manager.", "Read at the start."),
+}
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The values of SPECS. standing_queries holds no empty texts and none twice; max_patches is None for the bundle's own number."""
+
+    bundle: str
+    backend: str
+    threads: int
+    image_transport: str
+    qos_reliability: str
+    qos_depth: int
+    looks: int
+    max_patches: int | None
+    standing_queries: tuple
+    query_timeout_s: float
+    query_queue: int
+    log_period_s: float
+    autostart: bool
+
+
+def declare(node, specs=None, check=None):
+    """Declares every parameter of specs (default SPECS) on an rclpy node and refuses bad values from then on, with the reason.
+
+    check: function of {name: value}, called with what is to change; it raises Ps3Error for what only the running node can tell.
+    Raises ParameterError where a value given at the start cannot be.
+    """
+    specs = SPECS if specs is None else specs
+    for name, spec in specs.items():
+        try:
+            node.declare_parameter(name, _ros(spec.default), _descriptor(spec))
+            check_value(name, node.get_parameter(name).value, specs)
+        except (InvalidParameterValueException, InvalidParameterTypeException) as error:
+            raise ParameterError(f"parameter {name} cannot have the value it was given ({error}); {_advice(name, spec)}") from error
+
+    def on_set(changes):
+        values = {change.name: change.value for change in changes if change.name in specs}
+        try:
+            if removed := [change.name for change in changes if change.type_ == Parameter.Type.NOT_SET]:
+                raise ParameterError(f"parameter {removed[0]} cannot be removed; set it to a value")
+            for name, value in values.items():
+                check_value(name, value, specs)
+            if check is not None:
+                check(values)
+        except Ps3Error as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(on_set)
+
+
+def check_value(name, value, specs=SPECS):
+    """What a descriptor's range and type do not cover. Raises ParameterError or QueryError."""
+    spec = specs[name]
+    if isinstance(spec.default, str) and spec.allowed and value not in spec.allowed:
+        raise ParameterError(f"parameter {name} is {value!r}; {_advice(name, spec)}")
+    if isinstance(spec.default, tuple) and value:
+        if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or not all(isinstance(text, str) for text in value):
+            raise ParameterError(f"parameter {name} is {value!r}; {_advice(name, spec)}")
+    if name == "standing_queries":
+        queries = clean_queries(value)
+        if len(queries) > MAX_STANDING_QUERIES:
+            raise QueryError(
+                f"parameter standing_queries holds {len(queries)} questions where at most {MAX_STANDING_QUERIES} are asked; drop some"
+            )
+        for query in queries:
+            split_choices(query)
+
+
+def clean_queries(value):
+    """The questions of a string array parameter, without empty ones and repetitions."""
+    return tuple(dict.fromkeys(query.strip() for query in value or () if query.strip()))
+
+
+def read(node) -> Parameters:
+    """The parameters as they are now."""
+    values = {field.name: node.get_parameter(field.name).value for field in fields(Parameters)}
+    values["standing_queries"] = clean_queries(values["standing_queries"])
+    values["max_patches"] = values["max_patches"] or None
+    return Parameters(**values)
+
+
+def _ros(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _descriptor(spec):
+    """Type and range as ROS tools show and check them; a text's choices go into additional_constraints."""
+    descriptor = ParameterDescriptor(
+        description=f"{spec.description} {spec.when}", type=Parameter.Type.from_parameter_value(_ros(spec.default)).value
+    )
+    if isinstance(spec.default, tuple):
+        descriptor.dynamic_typing = True  # ROS gives an empty list no type at all; check_value takes it and refuses other types
+    if descriptor.type == ParameterType.PARAMETER_INTEGER:
+        descriptor.integer_range = [IntegerRange(from_value=spec.allowed[0], to_value=spec.allowed[1], step=1)]
+    elif descriptor.type == ParameterType.PARAMETER_DOUBLE:
+        descriptor.floating_point_range = [FloatingPointRange(from_value=spec.allowed[0], to_value=spec.allowed[1], step=0.0)]
+    elif spec.allowed:
+        descriptor.additional_constraints = "one of " + ", ".join(spec.allowed)
+    return descriptor
+
+
+def _advice(name, spec):
+    if spec.allowed is None:
+        return f"give {KINDS[type(spec.default)]}"
+    if isinstance(spec.default, str):
+        return "give one of " + ", ".join(spec.allowed)
+    return f"give {KINDS[type(spec.default)]} from {spec.allowed[0]} to {spec.allowed[1]}"

@@ -1,0 +1,292 @@
+"""The worker's promises, with a real thread and an asker whose speed the test decides: newest frame wins, every query one answer."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ps3_ros.answer import Answer, frame_fields
+from ps3_ros.errors import BackendError, FrameError, QueryError
+from ps3_ros.frame import Frame
+from ps3_ros.worker import Asking, LimitedLog, Worker
+
+PIXELS = np.zeros((32, 32, 3), np.uint8)
+
+
+class SlowAsker:
+    """Answers found = True about its frame, once `gate` is open; refuses what it is told to."""
+
+    def __init__(self):
+        self.encoder = SimpleNamespace(
+            bundle=SimpleNamespace(manifest=SimpleNamespace(model_name="model")), backend=SimpleNamespace(name="backend")
+        )
+        self.gate, self.started = threading.Event(), threading.Event()
+        self.gate.set()
+        self.detail, self.frames = None, []
+
+    def set_frame(self, frame):
+        if frame.frame_id == "breaks":
+            raise BackendError("the backend broke; restart it")
+        self.frames.append(frame)
+
+    def ask(self, query, looks, tokens):
+        self.started.set()
+        assert self.gate.wait(10)
+        if query == "too long":
+            raise QueryError("query 'too long' has 300 tokens")
+        if query == "boom":
+            raise RuntimeError("boom")
+        return Answer(query=query, found=True, looks=looks, **frame_fields(self.frames[-1]))
+
+
+def decode(image):
+    if image == "bad":
+        raise FrameError("image is bad; send another")
+    return Frame(PIXELS, int(image) if image.isdigit() else 1, image)
+
+
+@pytest.fixture
+def parts():
+    """(worker, asker, answers, asking: a mutable box, log): resumed, and stopped at the end."""
+    asker, answers, box, log = SlowAsker(), [], SimpleNamespace(now=Asking(query_timeout_s=5.0)), []
+    worker = Worker(
+        asker, decode, lambda answer, detail, frame: answers.append(answer), lambda: box.now, lambda *line: log.append(line), queue_size=4
+    )
+    worker.resume()
+    yield worker, asker, answers, box, log
+    asker.gate.set()
+    worker.stop()
+
+
+def wait(ready, timeout_s=5.0):
+    end = time.monotonic() + timeout_s
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def test_a_query_is_answered_about_the_newest_image(parts):
+    worker, asker, answers, *_ = parts
+    for image in "123":
+        worker.put_image(image)
+    worker.put_query("mug")
+    wait(lambda: answers)
+    assert [f.frame_id for f in asker.frames] == ["3"], "the others were never looked at"
+    assert (answers[0].query, answers[0].frame_id, answers[0].found) == ("mug", "3", True)
+    assert worker.counts()["dropped"] == 0, "nobody was kept from looking at them"
+
+
+def test_while_one_is_looked_at_older_waiting_ones_are_dropped_and_counted(parts):
+    worker, asker, answers, box, _ = parts
+    box.now = Asking(standing=("mug",))
+    asker.gate.clear()
+    worker.put_image("1")
+    assert asker.started.wait(5)
+    for image in ("2", "3", "4", "5"):
+        worker.put_image(image)
+    asker.gate.set()
+    wait(lambda: len(answers) == 2)
+    assert [a.frame_id for a in answers] == ["1", "5"]
+    assert worker.counts()["dropped"] == 3
+    assert worker.counts()["images"] == 5
+    assert worker.counts()["looked_at"] == 2
+
+
+def test_standing_queries_are_asked_about_every_frame_and_change_at_once(parts):
+    worker, _, answers, box, _ = parts
+    box.now = Asking(standing=("mug", "cup"))
+    worker.put_image("1")
+    wait(lambda: len(answers) == 2)
+    box.now = Asking(standing=("car",), looks=3)
+    worker.put_image("2")
+    wait(lambda: len(answers) == 3)
+    assert [(a.query, a.frame_id, a.looks) for a in answers] == [("mug", "1", 1), ("cup", "1", 1), ("car", "2", 3)]
+
+
+def test_queries_and_standing_queries_take_turns(parts):
+    worker, asker, answers, box, _ = parts
+    box.now = Asking(standing=("s1", "s2", "s3"))
+    asker.gate.clear()
+    worker.put_image("1")
+    assert asker.started.wait(5)
+    for query in ("q1", "q2"):
+        worker.put_query(query)
+    asker.gate.set()
+    wait(lambda: len(answers) == 5)
+    assert [a.query for a in answers] == ["s1", "q1", "s2", "q2", "s3"]
+
+
+def test_rounds_that_queries_cut_short_do_not_always_starve_the_same_standing_query(parts):
+    worker, _, answers, box, _ = parts
+    box.now = Asking(standing=("s1", "s2", "s3"))
+    worker.pause()
+    with worker._wake:  # frame by frame, each cut short by a query that came with the next image
+        worker._resumed = True
+        for n in range(3):
+            worker._image = str(n)
+            worker._queries.append((f"q{n}", time.monotonic() + 5))
+            worker._work(worker._pauses)
+    assert [a.query for a in answers if a.query.startswith("s")] == ["s1", "s2", "s3"]
+
+
+def test_a_query_waits_for_the_first_frame_and_gets_an_error_after_its_time(parts):
+    worker, _, answers, box, _ = parts
+    box.now = Asking(query_timeout_s=0.2)
+    worker.put_query("mug")
+    wait(lambda: answers)
+    assert answers[0].found is None
+    assert answers[0].error.startswith("no frame came within 0.2 s; check that the camera publishes")
+    box.now = Asking(query_timeout_s=5.0)
+    worker.put_query("cup")
+    worker.put_image("7")
+    wait(lambda: len(answers) == 2)
+    assert (answers[1].query, answers[1].found, answers[1].stamp["nanosec"]) == ("cup", True, 7)
+
+
+def test_bad_images_are_counted_and_the_next_good_one_is_answered(parts):
+    worker, _, answers, box, log = parts
+    box.now = Asking(query_timeout_s=0.3)
+    worker.put_image("bad")
+    worker.put_query("mug")
+    wait(lambda: answers)
+    assert "no frame came within 0.3 s" in answers[0].error
+    assert "the last image was refused: image is bad; send another" in answers[0].error
+    worker.put_image("2")
+    worker.put_query("mug")
+    wait(lambda: len(answers) == 2)
+    assert answers[1].frame_id == "2"
+    assert worker.counts()["bad_images"] == 1
+    assert ("image", "image is bad; send another") in log
+
+
+def test_a_bad_image_leaves_the_last_good_frame(parts):
+    worker, _, answers, *_ = parts
+    worker.put_image("1")
+    worker.put_query("mug")
+    wait(lambda: answers)
+    worker.put_image("bad")
+    worker.put_query("cup")
+    wait(lambda: len(answers) == 2)
+    assert (answers[1].query, answers[1].frame_id) == ("cup", "1")
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("", "query is empty"),
+        ("   ", "query is empty"),
+        ("x" * 5000, "5000 characters"),
+        ("a | ", "empty choice"),
+        ("m\ufffdg", "not UTF-8"),
+        ("a\x00b", "U+0000"),
+    ],
+)
+def test_what_cannot_be_asked_is_answered_at_once(parts, query, sentence):
+    worker, _, answers, *_ = parts
+    worker.put_query(query)
+    assert sentence in answers[0].error
+    assert answers[0].found is None
+    assert worker.counts()["bad_queries"] == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence", "count"), [("too long", "300 tokens", "bad_queries"), ("boom", "RuntimeError: boom", "failures")]
+)
+def test_what_fails_later_is_answered_with_the_frame_it_was_about_and_the_next_is_answered(parts, query, sentence, count):
+    worker, _, answers, *_ = parts
+    worker.put_image("3")
+    worker.put_query(query)
+    worker.put_query("mug")
+    wait(lambda: len(answers) == 2)
+    assert sentence in answers[0].error
+    assert answers[0].frame_id == "3"
+    assert answers[1].found is True
+    assert worker.counts()[count] == 1
+
+
+def test_a_backend_that_fails_on_a_frame_leaves_none_and_the_next_frame_works(parts):
+    worker, _, answers, box, _ = parts
+    box.now = Asking(query_timeout_s=0.2)
+    worker.put_image("1")
+    worker.put_query("mug")
+    wait(lambda: answers)
+    worker.put_image("breaks")
+    worker.put_query("cup")
+    wait(lambda: len(answers) == 2)
+    assert "the backend broke; restart it" in answers[1].error
+    worker.put_image("2")
+    worker.put_query("cup")
+    wait(lambda: len(answers) == 3)
+    assert answers[2].frame_id == "2"
+
+
+def test_every_query_of_a_flood_gets_exactly_one_answer(parts):
+    worker, asker, answers, *_ = parts
+    asker.gate.clear()
+    worker.put_image("1")
+    worker.put_query("first")
+    assert asker.started.wait(5)
+    for n in range(50):
+        worker.put_query(f"q{n}")
+    assert len(answers) == 46, "four wait, the others were told so at once"
+    assert all("4 queries wait already" in a.error for a in answers)
+    asker.gate.set()
+    wait(lambda: len(answers) == 51)
+    assert sorted(a.query for a in answers) == sorted(["first", *(f"q{n}" for n in range(50))])
+
+
+def test_a_pause_answers_what_waits_and_what_is_in_hand_once(parts):
+    worker, asker, answers, *_ = parts
+    asker.gate.clear()
+    worker.put_image("1")
+    worker.put_query("in hand")
+    assert asker.started.wait(5)
+    worker.put_query("waiting")
+    assert worker.pause(timeout_s=0.1, reason="paused") is False
+    assert [(a.query, a.error) for a in answers] == [("in hand", "paused"), ("waiting", "paused")]
+    worker.put_query("while paused")
+    worker.resume()
+    asker.gate.set()
+    wait(lambda: not worker._busy)
+    assert len(answers) == 2, "the late answer was thrown away"
+    worker.put_image("2")
+    worker.put_query("mug")
+    wait(lambda: len(answers) == 3)
+    assert answers[2].frame_id == "2"
+
+
+def test_a_pause_lets_the_look_in_hand_end_and_delivers_its_answer(parts):
+    worker, asker, answers, *_ = parts
+    asker.gate.clear()
+    worker.put_image("1")
+    worker.put_query("in hand")
+    assert asker.started.wait(5)
+    worker.put_query("waiting")
+    threading.Timer(0.1, asker.gate.set).start()
+    assert worker.pause(timeout_s=5.0, reason="paused") is True
+    assert [(a.query, a.error) for a in answers] == [("in hand", None), ("waiting", "paused")]
+
+
+def test_stop_ends_the_thread_and_answers_what_waits(parts):
+    worker, _, answers, *_ = parts
+    worker.put_query("waiting")
+    start = time.monotonic()
+    assert worker.stop() is True
+    assert not worker.is_alive()
+    assert time.monotonic() - start < 2
+    assert [a.query for a in answers] == ["waiting"]
+    assert "shut down" in answers[0].error
+
+
+def test_a_log_line_of_a_kind_is_written_once_a_period_and_the_others_counted():
+    lines, period = [], 1000.0
+    log = LimitedLog(lambda *line: lines.append(line), lambda: period)
+    for _ in range(5):
+        log("image", "bad")
+    log("query", "empty")
+    assert lines == [("image", "bad"), ("query", "empty")]
+    period = 0.0
+    log("image", "bad again")
+    assert lines[-1] == ("image", "bad again (4 more of this kind since the last line)")
