@@ -241,7 +241,7 @@ class Worker:
         self._deliver(answer, detail, frame)
 
     def _failed(self, query, error, frame=None):
-        return Answer.failed(query.strip(), error, frame, model=self._model, backend=self._backend)
+        return Answer.failed(query, error, frame, model=self._model, backend=self._backend)
 
     def _why_not(self, query):
         """What is wrong with a query, as far as that can be told without the model; None where nothing is."""
