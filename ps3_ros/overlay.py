@@ -29,9 +29,10 @@ def draw_overlay(pixels: np.ndarray, answer, detail=None, width: int = 1920) -> 
     line = max(1, size[0] // 900)
     if detail is not None:
         picture = _light_looks(picture, detail, line)
-    for rank, region in enumerate(answer.regions):
+    for rank, region in reversed(list(enumerate(answer.regions))):  # the best last: on top
         colour = FOUND if answer.found and rank == 0 else NOT_FOUND
-        _box(picture, np.asarray(region.box) * scale, f"{region.label} {region.score:.2f}", colour, line * (2 if rank == 0 else 1))
+        text = f"{region.label} {region.score:.2f}" if rank == 0 or region.label != answer.label else f"{region.score:.2f}"
+        _box(picture, np.asarray(region.box) * scale, text, colour, line * (2 if rank == 0 else 1))
     if answer.regions:
         _inset(picture, pixels, answer.regions[0].box, scale, FOUND if answer.found else NOT_FOUND, line)
     _caption(picture, answer)
