@@ -19,13 +19,15 @@ from ps3_ros.bundle import MANIFEST_FILE, FileSpec, GraphSpec, Manifest, Setting
 from ps3_ros.errors import CheckpointError, Ps3Error
 from ps3_ros.frame import Frame
 from ps3_training.model import PS3
+from ps3_training.model.checkpoint import read_json
 
-from .graphs import FOUND_THRESHOLD, MODULES, RELEVANCE_THRESHOLD, settings_of
+from .graphs import MODULES, settings_of
 from .parity import compare, make_cases
 from .storage import Rounded, parse_storage, round_module
 from .torch_to_onnx import check_graph, finish, to_onnx
 from .weights import LARGE_MODEL, WeightFiles, move_weights, part_bytes
 
+THRESHOLDS_FILE, THRESHOLDS = "thresholds.json", {"found_threshold", "relevance_threshold"}
 TOLERANCE = 1e-4  # relative to the output's largest value
 NOTICE = (
     "The exporter was not told these weights' licence: it is the checkpoint's own. "
@@ -45,8 +47,7 @@ def export_checkpoint(
     license: Mapping[str, str] | str | None = None,
     tolerance: float = TOLERANCE,
     frames: Sequence[Path] = (),
-    found_threshold: float = FOUND_THRESHOLD,
-    relevance_threshold: float = RELEVANCE_THRESHOLD,
+    thresholds: Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Exports the checkpoint folder to the bundle folder `out` and returns `out`; all or nothing.
@@ -54,6 +55,7 @@ def export_checkpoint(
     tokenizer: a `tokenizers` JSON; None = the checkpoint's tokenizer.json. max_patches: a look's patches; None = the checkpoint's.
     storage: "fp32", "compact" or {"text" | "vision": "fp32" | "fp16" | "int8"} (storage.py). license: {"weights", "notice"} or the
     weights' licence alone. frames: image files for the parity on real input; none = the samples of the source tree, else a made frame.
+    thresholds: {"found_threshold", "relevance_threshold"}; None = the checkpoint's thresholds.json, which calibration writes, else 0.5.
 
     Raises:
         CheckpointError: a checkpoint, tokenizer or option that cannot be used, or a graph that misses `tolerance`.
@@ -71,7 +73,7 @@ def export_checkpoint(
     steps("load the checkpoint")
     model = PS3.from_pretrained(checkpoint)
     check_tokenizer(tokenizer, model)
-    settings = settings_of(model, max_patches, found_threshold, relevance_threshold)
+    settings = settings_of(model, max_patches, **(read_thresholds(checkpoint) if thresholds is None else thresholds))
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -136,6 +138,18 @@ def check_target(out: Path) -> None:
         raise CheckpointError(f"{str(out)!r} is a file or a link, not a bundle folder: choose another --out")
     if out.is_dir() and not (out / MANIFEST_FILE).is_file() and any(out.iterdir()):
         raise CheckpointError(f"{str(out)!r} is there and is not a bundle (no {MANIFEST_FILE}): choose another --out, or remove it first")
+
+
+def read_thresholds(checkpoint: Path) -> dict[str, float]:
+    """What calibration wrote beside the weights; {} where it did not. Raises CheckpointError."""
+    path = checkpoint / THRESHOLDS_FILE
+    if not path.exists():
+        return {}
+    values = read_json(path)
+    wrong = {k: v for k, v in values.items() if k not in THRESHOLDS or isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v <= 1}
+    if wrong:
+        raise CheckpointError(f"{str(path)!r} has {wrong} where {sorted(THRESHOLDS)} from 0 to 1 are known; correct or remove the file")
+    return values
 
 
 def find_tokenizer(checkpoint: Path) -> Path:

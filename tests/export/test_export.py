@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ps3_export.cli import add_arguments, run
-from ps3_export.export import export_checkpoint, read_frames, textured_frame
+from ps3_export.export import export_checkpoint, read_frames, read_thresholds, textured_frame
 from ps3_export.graphs import Text, settings_of
 from ps3_ros.bundle import contract, load_bundle
 from ps3_ros.errors import CheckpointError
@@ -137,3 +137,16 @@ def test_a_random_checkpoint_has_the_published_layout(tiny_reference_checkpoint)
     model = PS3.from_pretrained(tiny_reference_checkpoint)
     assert not any(isinstance(value, torch.Tensor) and not torch.isfinite(value).all() for value in model.state_dict().values())
     assert names(tiny_reference_checkpoint) == ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+def test_calibrated_thresholds_are_read_from_beside_the_weights(tmp_path):
+    assert read_thresholds(tmp_path) == {}
+    (tmp_path / "thresholds.json").write_text('{"found_threshold": 0.3, "relevance_threshold": 0.05}')
+    assert read_thresholds(tmp_path) == {"found_threshold": 0.3, "relevance_threshold": 0.05}
+
+
+@pytest.mark.parametrize("content", ['{"found_threshold": 1.5}', '{"found": 0.5}', '{"found_threshold": "high"}', "[]", "{"])
+def test_thresholds_that_cannot_be_used_are_refused(tmp_path, content):
+    (tmp_path / "thresholds.json").write_text(content)
+    with pytest.raises(CheckpointError, match="thresholds.json"):
+        read_thresholds(tmp_path)

@@ -1,0 +1,85 @@
+"""Crops and mosaics of a made-up bank: what is where, and that the stage learns."""
+
+import numpy as np
+import pytest
+import torch
+
+from ps3_training import cache, sprites, warm_start
+
+COLOURS = [(220, 40, 40), (40, 200, 40), (40, 80, 230), (240, 230, 40)]
+
+
+@pytest.fixture
+def bank():
+    """Four plain squares, each opaque, on two noisy backgrounds."""
+    rng = np.random.default_rng(0)
+    names = ("red", "green", "blue", "yellow")
+    squares = [
+        np.concatenate([np.tile(np.array(colour, np.uint8), (30 * 30, 1)), np.full((900, 1), 255, np.uint8)], 1) for colour in COLOURS
+    ]
+    labels = tuple({"means": [f"{name} square"], "texts": [f"a {name} square"], "asks": [f"{name} square"]} for name in names)
+    return sprites.Bank(
+        np.concatenate(squares),
+        np.full((4, 2), 30, np.int32),
+        np.arange(4) * 900,
+        labels,
+        rng.integers(90, 130, (2, 400, 600, 3)).astype(np.uint8),
+    )
+
+
+@pytest.fixture
+def settings():
+    return warm_start.WarmStartSettings(crops=8, side=4, smallest=20, largest=40, mosaics=2, mosaic_cells=4, objects=4, colour_jitter=0.0)
+
+
+def test_paste_blends_by_alpha_and_cuts_at_the_border():
+    image = np.full((4, 4, 3), 100, np.uint8)
+    half = np.zeros((2, 2, 4), np.uint8)
+    half[..., 0], half[..., 3] = 64, 128  # premultiplied: red at half alpha
+    alpha = sprites.paste(image, half, 3, -1)
+    assert alpha.sum() == 128 and alpha[0, 3] == 128
+    assert image[0, 3].tolist() == [64 + 50, 50, 50]  # 100 * (255 - 128) / 255 = 49.8
+    assert (image.reshape(-1, 3) == 100).all(1).sum() == 15
+
+
+def test_masks_of_a_crop_cover_the_object(tiny_model, bank, settings):
+    cut = cache.frame_settings(tiny_model.config)
+    made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(1))
+    mean = {
+        f"a {name} square": np.array(colour) / 127.5 - 1 for name, colour in zip(("red", "green", "blue", "yellow"), COLOURS, strict=True)
+    }
+    for m, text in enumerate(made.texts):
+        colours = made.patches[m].reshape(16, 3, 256).numpy()
+        near = (np.abs(colours - mean[text][None, :, None]).max(1) < 0.15).mean(1)  # share of each token that has the object's colour
+        assert (near[made.mask[m, 0].numpy()] > 0.1).all()
+        assert near[made.mask[m, 3].numpy()].sum() == 0  # the token beside it has none
+        assert not (made.mask[m, 1] & ~made.mask[m, 0]).any() and made.mask[m, 2].sum() == 1
+        assert near[made.mask[m, 2].numpy()][0] > 0
+    assert made.position.max() < tiny_model.vision_model.position_count and made.position.min() >= 0
+    assert (made.answers == torch.tensor([[a == b for b in made.texts] for a in made.texts])).all()
+
+
+def test_cells_of_a_mosaic_are_where_the_objects_are(tiny_model, bank, settings):
+    cut = cache.frame_settings(tiny_model.config)
+    made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(2))
+    assert made.cells.any((1, 2)).all()
+    for k, text in enumerate(made.mosaic_texts):
+        same = torch.tensor([other == text for other in made.mosaic_texts])
+        elsewhere = made.cells[same].any(0) & ~made.cells[k]
+        assert not (made.valid[k] & elsewhere & ~made.cells[k]).any()  # another square of that colour counts neither way
+        assert made.valid[k][made.cells[k]].all()
+
+
+def test_the_stage_learns_one_batch(tiny_model, bank, settings, sentences):
+    cut = cache.frame_settings(tiny_model.config)
+    made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(3))
+    optimizer = torch.optim.AdamW([p for p in tiny_model.parameters() if p.requires_grad], lr=2e-3)
+    first = None
+    for _ in range(50):
+        parts = warm_start.warm_loss(tiny_model, made, sentences, settings)
+        first = first or {name: float(value.detach()) for name, value in parts.items()}
+        optimizer.zero_grad()
+        parts["total"].backward()
+        optimizer.step()
+    assert float(parts["match"].detach()) < 0.5 * first["match"]
+    assert float(parts["ranking"].detach()) < 0.7 * first["ranking"]

@@ -1,0 +1,115 @@
+"""A bank of cut-outs of the catalogue's objects, ready to paste: the warm start needs hundreds a second, and dressing one takes
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from ps3_training.data import augment, backgrounds, captions, catalogue
+
+SIDE = 112  # px, longer side of a cut-out in the bank
+CAPTIONS = 3  # a cut-out
+PLACES = {"street": ("street", "pole", "photo"), "room": ("room", "photo"), "any": ("street", "room", "photo")}
+CAPTION_SIZE = 100  # px: says neither "small" nor "large", as the size is drawn later
+
+
+@dataclass(frozen=True)
+class Bank:
+    """n cut-outs; pixels are premultiplied by alpha, red first, and lie one after another."""
+
+    pixels: np.ndarray  # uint8 [sum of h * w, 4]
+    shape: np.ndarray  # int32 [n, 2]: h, w
+    start: np.ndarray  # int64 [n]
+    labels: tuple[dict, ...]  # n: {"means": [...], "texts": [...], "asks": [...]}
+    backgrounds: np.ndarray  # uint8 [m, h, w, 3], red first
+
+    def sprite(self, i: int) -> np.ndarray:
+        """uint8 [h, w, 4], premultiplied."""
+        h, w = self.shape[i]
+        return self.pixels[self.start[i] : self.start[i] + h * w].reshape(h, w, 4)
+
+
+def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, processes: int = 2) -> Bank:
+    """Make the bank, or read it where `folder` has it: `each` looks of every object that training may see, on `scenes` backgrounds.
+
+    Objects that take a colour and traffic lights, whose drawings vary most, get twice as many.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "bank.json").exists():
+        named = [o for o in catalogue.load() if not o.held_out]
+        jobs = [(number, each * (2 if o.recolour or o.kind == "light" else 1), seed) for number, o in enumerate(named)]
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+            made = [entry for entries in pool.map(_looks, jobs, chunksize=4) for entry in entries]
+            scenery = np.stack(list(pool.map(_scenery, [(seed, i) for i in range(scenes)])))
+        shape = np.array([rgba.shape[:2] for rgba, _ in made], np.int32)
+        start = np.concatenate([[0], np.cumsum(shape.prod(1).astype(np.int64))[:-1]])
+        arrays = {
+            "pixels": np.concatenate([rgba.reshape(-1, 4) for rgba, _ in made]),
+            "shape": shape,
+            "start": start,
+            "backgrounds": scenery,
+        }
+        save_file(arrays, folder / "bank.safetensors")
+        (folder / "bank.part").write_text(json.dumps([label for _, label in made]))
+        os.replace(folder / "bank.part", folder / "bank.json")
+    return Bank(**load_file(folder / "bank.safetensors"), labels=tuple(json.loads((folder / "bank.json").read_text())))
+
+
+def _looks(job: tuple[int, int, int]) -> list[tuple[np.ndarray, dict]]:
+    """`count` dressed cut-outs of one object with their captions."""
+    number, count, seed = job
+    cv2.setNumThreads(1)
+    thing = [o for o in catalogue.load() if not o.held_out][number]
+    rng = np.random.default_rng((seed, number))
+    made = []
+    for _ in range(count):
+        colour = str(rng.choice(sorted(catalogue.COLOURS))) if thing.recolour and rng.random() < 0.7 else None
+        rgba = augment.dressed(catalogue.render(thing, rng, SIDE, colour), rng, thing.kind)
+        place = PLACES[thing.place]
+        said = [captions.caption(thing, rng, colour, place[rng.integers(len(place))], CAPTION_SIZE) for _ in range(CAPTIONS)]
+        alpha = rgba[..., 3:].astype(np.uint16)
+        premultiplied = np.concatenate([(rgba[..., :3] * alpha + 127) // 255, alpha], axis=2).astype(np.uint8)
+        label = {"means": list(captions.means(thing, colour)), "texts": [text for text, _ in said], "asks": [ask for _, ask in said]}
+        made.append((premultiplied, label))
+    return made
+
+
+def _scenery(job: tuple[int, int]) -> np.ndarray:
+    cv2.setNumThreads(1)
+    scene = backgrounds.make(np.random.default_rng((job[0], 7, job[1]))).pixels
+    return np.ascontiguousarray(augment.camera(scene, np.random.default_rng((job[0], 8, job[1])))[..., ::-1])
+
+
+def scenery_crop(bank: Bank, rng: np.random.Generator, width: int, height: int, source: tuple[float, float]) -> np.ndarray:
+    """A random part of a background, `source` = (w, h) px of it, resized to width x height: uint8 [height, width, 3]."""
+    scene = bank.backgrounds[rng.integers(len(bank.backgrounds))]
+    w, h = min(int(source[0]), scene.shape[1]), min(int(source[1]), scene.shape[0])
+    x, y = rng.integers(scene.shape[1] - w + 1), rng.integers(scene.shape[0] - h + 1)
+    part = scene[y : y + h, x : x + w]
+    return part.copy() if (w, h) == (width, height) else cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def paste(image: np.ndarray, sprite: np.ndarray, x: int, y: int) -> np.ndarray:
+    """Lay a premultiplied cut-out over `image` (uint8 [H, W, 3], changed in place) with its top left at x, y; parts outside are cut.
+
+    Returns the alpha that was laid, uint8 [H, W], zero elsewhere.
+    """
+    height, width = image.shape[:2]
+    alpha = np.zeros((height, width), np.uint8)
+    x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + sprite.shape[1], width), min(y + sprite.shape[0], height)
+    if x2 > x1 and y2 > y1:
+        part = sprite[y1 - y : y2 - y, x1 - x : x2 - x]
+        alpha[y1:y2, x1:x2] = part[..., 3]
+        under = image[y1:y2, x1:x2].astype(np.uint16)
+        image[y1:y2, x1:x2] = np.minimum(part[..., :3] + (under * (255 - part[..., 3:].astype(np.uint16)) + 127) // 255, 255)
+    return alpha

@@ -1,0 +1,235 @@
+"""Stage A: the backbone as a plain ViT on crops of one object, and the selector's ConvNet on small mosaics of many.
+
+It stands for what the paper starts from, SigLIP's weights, which this project must not need. A crop is a look without a glance: the same
+patch embedding, positions of a random place at a random scale, blocks and masked pool as in PS3, with no cached keys and values. A mosaic
+is a part of a selector image, squeezed as a 16:9 frame is, so that the ConvNet meets about twenty times more objects a second than in
+whole frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ps3_ros.frame import FramePlan
+from ps3_ros.manifest import Settings
+from ps3_training.model import PS3
+
+from . import losses
+from .batch import colour_jitter
+from .cache import normalized
+from .sentences import Sentences
+from .sprites import Bank, paste, scenery_crop
+
+FRAME = (2160, 3840)  # px, height and width: what positions and the squeeze of the selector's image are taken from
+
+
+@dataclass(frozen=True)
+class WarmStartSettings:
+    """Each value is a key of the YAML's `warm_start.batch`."""
+
+    crops: int = 128
+    side: int = 6  # patches a side of a crop
+    smallest: float = 14.0  # px, longer side of an object in a crop
+    largest: float = 150.0  # parts of objects larger than the crop are seen, too
+    mosaics: int = 6
+    mosaic_cells: int = 8  # low-res cells a side of a mosaic
+    objects: int = 14  # a mosaic
+    colour_jitter: float = 0.15
+    positive_weight: float = 8.0  # of cells inside a box in the selection loss
+    selection_weight: float = 1.0
+    ranking_weight: float = 0.25  # of bringing a caption's cells to the top, where the maps' own loss hardly moves at first
+
+
+@dataclass(frozen=True)
+class WarmBatch:
+    """M crops of n patches with R masks each; G mosaics with k captions in all."""
+
+    patches: torch.Tensor  # float32 [M, n, 3 * p * p]
+    position: torch.Tensor  # int64 [M, n]
+    mask: torch.Tensor  # bool [M, R, n]: the object, a part of it, one token of it, one token beside it
+    has_row: torch.Tensor  # bool [M, R]
+    texts: tuple[str, ...]  # M
+    answers: torch.Tensor  # bool [M, M]: crop m's object answers caption k
+    mosaics: torch.Tensor  # float32 [G, 3, s, s]
+    mosaic_texts: tuple[str, ...]  # k
+    cells: torch.Tensor  # bool [k, G, c * c]
+    valid: torch.Tensor  # bool [k, G, c * c]
+
+
+def make_warm_batch(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> WarmBatch:
+    """One step's crops and mosaics, drawn from rng alone."""
+    crops = _crops(bank, settings, model, rng)
+    return WarmBatch(**crops, **_mosaics(bank, settings, model, rng))
+
+
+def _object(bank: Bank, rng: np.random.Generator) -> tuple[np.ndarray, str, str, frozenset]:
+    i = int(rng.integers(len(bank.labels)))
+    label = bank.labels[i]
+    which = int(rng.integers(len(label["texts"])))
+    return bank.sprite(i), label["texts"][which], label["asks"][which], frozenset(label["means"])
+
+
+def _resized(sprite: np.ndarray, width: float, height: float) -> np.ndarray:
+    size = max(2, round(width)), max(2, round(height))
+    return cv2.resize(sprite, size, interpolation=cv2.INTER_AREA if size[0] < sprite.shape[1] else cv2.INTER_LINEAR)
+
+
+def _jittered(pixels: np.ndarray, spread: float, model: Settings, rng: np.random.Generator) -> np.ndarray:
+    """uint8 [h, w, 3] -> float32 [3, h, w], normalised, with other light."""
+    gain, shift = colour_jitter(spread, rng)
+    return normalized(pixels.transpose(2, 0, 1), model, 0) * gain[:, None, None] + shift[:, None, None]
+
+
+def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
+    p, side, count = model.patch, settings.side, settings.crops
+    px = p * side
+    plan = FramePlan.of(*FRAME, model)
+    patches = np.empty((count, side * side, 3 * p * p), np.float32)
+    position = np.empty((count, side * side), np.int64)
+    mask = np.zeros((count, 4, side * side), bool)
+    texts, asks, means = [], [], []
+    for m in range(count):
+        sprite, text, ask, meaning = _object(bank, rng)
+        size = np.exp(rng.uniform(np.log(settings.smallest), np.log(settings.largest)))
+        scale = size / max(sprite.shape[:2])
+        sprite = _resized(sprite, sprite.shape[1] * scale, sprite.shape[0] * scale)
+        zoom = np.exp(rng.uniform(0, np.log(4)))
+        image = scenery_crop(bank, rng, px, px, (px * zoom, px * zoom))
+        h, w = sprite.shape[:2]
+        x, y = (int(rng.integers(min(0, px - length), max(0, px - length) + 1)) for length in (w, h))
+        alpha = paste(image, sprite, x, y)
+        if rng.random() < 0.3:
+            image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.0)))
+        values = _jittered(image, settings.colour_jitter, model, rng)
+        patches[m] = values.reshape(3, side, p, side, p).transpose(1, 3, 0, 2, 4).reshape(side * side, -1)
+        s = int(rng.choice(len(plan.grids), p=_scale_odds(len(plan.grids))))
+        grid = plan.grids[s]
+        rows, cols = min(side, grid.rows), min(side, grid.cols)
+        row = int(rng.integers(grid.rows - rows + 1)) + np.minimum(np.arange(side), rows - 1)
+        col = int(rng.integers(grid.cols - cols + 1)) + np.minimum(np.arange(side), cols - 1)
+        position[m] = plan.positions(s, (row[:, None] * grid.cols + col[None]).reshape(-1))
+        covered = (alpha.reshape(side, p, side, p) > 127).mean((1, 3)).reshape(-1)
+        mask[m] = _masks(covered, rng)
+        texts.append(text)
+        asks.append(ask)
+        means.append(meaning)
+    answers = np.array([[ask in meaning for ask in asks] for meaning in means], bool)
+    return {
+        "patches": torch.from_numpy(patches),
+        "position": torch.from_numpy(position),
+        "mask": torch.from_numpy(mask),
+        "has_row": torch.from_numpy(mask.any(-1)),
+        "texts": tuple(texts),
+        "answers": torch.from_numpy(answers),
+    }
+
+
+def _scale_odds(count: int) -> np.ndarray:
+    """Finer scales more often, as looks have more of their patches: 1, 2, 4 ... to their sum."""
+    odds = 2.0 ** np.arange(count)
+    return odds / odds.sum()
+
+
+def _masks(covered: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Share of each token that the object covers [n] -> bool [4, n]: the object, a part, one token, and one token beside it."""
+    inside = covered >= min(0.2, 0.6 * covered.max())
+    tokens, free = np.flatnonzero(inside), np.flatnonzero(covered == 0)
+    masks = np.zeros((4, len(covered)), bool)
+    masks[0] = inside
+    masks[1, rng.permutation(tokens)[: rng.integers(1, len(tokens) + 1)]] = True
+    masks[2, rng.choice(tokens, p=covered[tokens] / covered[tokens].sum() if covered[tokens].sum() else None)] = True
+    if len(free):
+        masks[3, rng.choice(free)] = True
+    return masks
+
+
+def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
+    cells = settings.mosaic_cells
+    side = model.aux_size // model.grid * cells  # px of the selector's image
+    squeeze = model.aux_size / FRAME[1], model.aux_size / FRAME[0]
+    slots = int(np.ceil(settings.objects**0.5))
+    images = np.empty((settings.mosaics, 3, side, side), np.float32)
+    texts, asks, owners, own_boxes = [], [], [], []
+    things: list[list[tuple[frozenset, torch.Tensor]]] = []
+    for g in range(settings.mosaics):
+        zoom = np.exp(rng.uniform(np.log(0.5), np.log(1.5)))
+        image = scenery_crop(bank, rng, side, side, (side / squeeze[0] * zoom, side / squeeze[1] * zoom))
+        here = []
+        for slot in rng.permutation(slots * slots)[: settings.objects]:
+            sprite, text, ask, meaning = _object(bank, rng)
+            size = np.exp(rng.uniform(np.log(24), np.log(260))) / max(sprite.shape[:2])  # px of the frame
+            sprite = _resized(sprite, sprite.shape[1] * size * squeeze[0], sprite.shape[0] * size * squeeze[1])
+            h, w = sprite.shape[:2]
+            room = side / slots
+            x = int(slot % slots * room + rng.uniform(min(0, room - w), max(0, room - w)))
+            y = int(slot // slots * room + rng.uniform(min(0, room - h), max(0, room - h)))
+            x, y = (int(np.clip(v, 0, max(0, side - length))) for v, length in ((x, w), (y, h)))
+            paste(image, sprite, x, y)
+            box = losses.box_cells(torch.tensor([[x, y, min(x + w, side), min(y + h, side)]]) / side, cells).flatten()
+            here.append((meaning, box))
+            texts.append(text)
+            asks.append(ask)
+            owners.append(g)
+            own_boxes.append(box)
+        things.append(here)
+        images[g] = _jittered(image, settings.colour_jitter, model, rng)
+    target = torch.zeros(len(texts), settings.mosaics, cells * cells, dtype=torch.bool)
+    valid = torch.ones_like(target)
+    for k, (ask, owner) in enumerate(zip(asks, owners, strict=True)):
+        for g, here in enumerate(things):
+            for meaning, box in here:
+                if ask in meaning:
+                    valid[k, g] &= ~box
+        target[k, owner] = own_boxes[k]
+        valid[k, owner] |= own_boxes[k]
+    return {"mosaics": torch.from_numpy(images), "mosaic_texts": tuple(texts), "cells": target, "valid": valid}
+
+
+def warm_loss(model: PS3, batch: WarmBatch, sentences: Sentences, settings: WarmStartSettings) -> dict[str, torch.Tensor]:
+    """`match` (regions of crops against all captions) and `selector` (the ConvNet's maps of mosaics), and their sum `total`."""
+    v = model.vision_model
+    count, rows, _ = batch.mask.shape
+    empty = torch.zeros(v.layers, 2, count, v.heads, 0, v.dim // v.heads)
+    tokens = v.look(batch.patches, batch.position, empty)
+    embedding = v.pool(tokens, batch.mask).flatten(0, 1)
+    image = torch.arange(count).repeat_interleave(rows)
+    background = torch.arange(rows).repeat(count) == rows - 1
+    keep = batch.has_row.flatten()
+    text = model.text_model.project(sentences.of(batch.texts)).text
+    answers = batch.answers[image] & ~background[:, None]
+    positive, ignore = losses.pair_masks(
+        image[keep],
+        torch.where(background, -1, image)[keep],
+        background[keep],
+        torch.arange(count),
+        torch.zeros(count, dtype=torch.bool),
+        answers[keep],
+    )
+    match = losses.sigmoid_contrastive(embedding[keep], text, model.logit_scale, model.logit_bias, positive, ignore)
+    with torch.no_grad():
+        logits = losses.normalize(embedding.detach()) @ losses.normalize(text).T
+        first = logits[~background & keep].view(-1, count)
+        owner = image[~background & keep]
+        right = first.masked_fill(answers[~background & keep] & (owner[:, None] != torch.arange(count)), -2).argmax(1) == owner
+    prompt = v.prompt_aux(model.text_model.project(sentences.of(batch.mosaic_texts)).prompt)
+    features = v.aux_features(batch.mosaics)
+    maps = selector_logits(v, features, prompt, batch.cells)
+    selector = losses.selection_loss(maps, batch.cells, batch.valid, settings.positive_weight)
+    ranking = losses.ranking_loss(maps, batch.cells, batch.valid)
+    prior = losses.selection_loss(selector_logits(v, features, v.prompt_aux(v.prior_prompt[None]), batch.cells)[0], batch.cells.any(0))
+    total = match + settings.ranking_weight * ranking + settings.selection_weight * (selector + prior)
+    return {"total": total, "match": match, "ranking": ranking, "selector": selector, "prior": prior, "top1": right.float().mean()}
+
+
+def selector_logits(v: torch.nn.Module, features: torch.Tensor, prompt_aux: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+    """The auxiliary branch alone: features [G, d, f, f], prompt_aux [Q, d] -> 5 * cosine, at most of each low-res cell, as `cells` [.., c
+    * c] has them.
+    """
+    logits = losses.relevance_logits(features.flatten(2).transpose(1, 2), prompt_aux).unflatten(-1, features.shape[-2:])
+    side = round(cells.shape[-1] ** 0.5)
+    return F.adaptive_max_pool2d(logits, (side, side)).flatten(2)
