@@ -39,7 +39,15 @@ setup(
     install_requires=["numpy>=1.22,<3", "opencv-python-headless>=4.5,<6", "tokenizers>=0.15,<1", "onnxruntime>=1.17,<2", "tqdm>=4.60,<5"],
     extras_require={
         "export": ["torch>=2.13,<2.14", "safetensors>=0.4,<1", "onnx>=1.16,<2", "onnx-ir>=0.1,<2", "onnxscript>=0.5,<1"],
-        "train": ["torch>=2.13,<2.14", "safetensors>=0.4,<1", "webdataset>=0.2.86,<2", "pyyaml>=6,<7", "matplotlib>=3.7,<4", "pillow>=10,<14", "cairosvg>=2.5,<3"],
+        "train": [
+            "torch>=2.13,<2.14",
+            "safetensors>=0.4,<1",
+            "webdataset>=0.2.86,<2",
+            "pyyaml>=6,<7",
+            "matplotlib>=3.7,<4",
+            "pillow>=10,<14",
+            "cairosvg>=2.5,<3",
+        ],
         # Kilted. A robot has ROS from apt or source instead: these are for machines without it (x86-64, Python 3.10 to 3.12).
         "ros-wheels": [
             "ros-kilted-rclpy>=9,<10",

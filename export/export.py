@@ -18,10 +18,10 @@ from ps3_ros import __version__
 from ps3_ros.bundle import MANIFEST_FILE, FileSpec, GraphSpec, Manifest, Settings, contract, file_sha256, load_bundle, write_manifest
 from ps3_ros.errors import CheckpointError, Ps3Error
 from ps3_ros.frame import Frame
-from ps3_training.model import PS3
+from ps3_training.model import PS3, settings_of
 from ps3_training.model.checkpoint import read_json
 
-from .graphs import MODULES, settings_of
+from .graphs import MODULES
 from .parity import compare, make_cases
 from .storage import Rounded, parse_storage, round_module
 from .torch_to_onnx import check_graph, finish, to_onnx
@@ -73,7 +73,13 @@ def export_checkpoint(
     steps("load the checkpoint")
     model = PS3.from_pretrained(checkpoint)
     check_tokenizer(tokenizer, model)
-    settings = settings_of(model, max_patches, **(read_thresholds(checkpoint) if thresholds is None else thresholds))
+    settings = settings_of(
+        model.config,
+        max_patches,
+        logit_scale=model.scale().item(),
+        logit_bias=model.logit_bias.item(),
+        **(read_thresholds(checkpoint) if thresholds is None else thresholds),
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -146,7 +152,9 @@ def read_thresholds(checkpoint: Path) -> dict[str, float]:
     if not path.exists():
         return {}
     values = read_json(path)
-    wrong = {k: v for k, v in values.items() if k not in THRESHOLDS or isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v <= 1}
+    wrong = {
+        k: v for k, v in values.items() if k not in THRESHOLDS or isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v <= 1
+    }
     if wrong:
         raise CheckpointError(f"{str(path)!r} has {wrong} where {sorted(THRESHOLDS)} from 0 to 1 are known; correct or remove the file")
     return values

@@ -6,44 +6,7 @@ Batch is 1 everywhere (one frame); what may vary is named in the contract: Q que
 import torch
 from torch import Tensor, nn
 
-from ps3_ros.bundle import Settings
 from ps3_training.model import PS3
-
-FOUND_THRESHOLD = RELEVANCE_THRESHOLD = 0.5  # of probabilities; a checkpoint whose scores were calibrated says otherwise
-
-
-def settings_of(
-    model: PS3, max_patches: int | None = None, found_threshold: float = FOUND_THRESHOLD, relevance_threshold: float = RELEVANCE_THRESHOLD
-) -> Settings:
-    """What the core must know of `model`. max_patches: a look's patches; None = the checkpoint's max_select_num."""
-    vision, text = model.config.vision, model.config.text
-    kernel = vision.highres_selection_module_kernel_size
-    aux = vision.highres_selection_feature
-    return Settings(
-        scales=tuple(vision.ps3_scales),
-        patch=vision.patch,
-        grid=vision.grid,
-        dim=vision.backbone.dim,
-        embed_dim=vision.embed_dim,
-        layers=vision.backbone.depth,
-        heads=vision.backbone.heads,
-        # A convolution with stride = kernel drops what does not fill a cell, so the selector's image keeps the checkpoint's size.
-        aux_size=vision.aux_size if aux else 0,
-        aux_grid=vision.aux_size // kernel if aux else 0,
-        aux_dim=vision.highres_selection_module_out_dim if aux else 0,
-        max_patches=max_patches or (sum(vision.max_select_num_each_scale) if vision.max_select_num_each_scale else vision.max_select_num),
-        mean=tuple(vision.mean),
-        std=tuple(vision.std),
-        geometry=vision.geometry,
-        resampling=vision.resampling,
-        logit_scale=model.scale().item(),
-        logit_bias=model.logit_bias.item(),
-        found_threshold=found_threshold,
-        relevance_threshold=relevance_threshold,
-        context_length=text.context_length,
-        pad_id=text.pad_id,
-        fixed_length=text.kind != "sentence",
-    )
 
 
 class Text(nn.Module):

@@ -39,7 +39,10 @@ def main(argv: list[str] | None = None) -> int:
 def build_parser(argv: list[str]) -> argparse.ArgumentParser:
     """The whole command line. `argv` decides only whether the export's own options are loaded: they need torch's side of the package."""
     parser = argparse.ArgumentParser(
-        prog="ps3", description="Ask a 4K camera frame a question in words.", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="ps3",
+        description="Ask a 4K camera frame a question in words.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ps3_ros {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -50,7 +53,12 @@ def build_parser(argv: list[str]) -> argparse.ArgumentParser:
     ask.add_argument("--looks", type=_positive, default=1, help="close looks a query, each over at most the bundle's patches (default 1)")
     ask.add_argument("--tokens", type=_positive, metavar="N", help="patches to look at in all; takes the place of --looks")
     ask.add_argument("--json", action="store_true", help="one JSON answer a line, after docs/answer.schema.json")
-    ask.add_argument("--overlay", type=Path, metavar="OUT", help="write a picture of what was looked at and found; a folder where there are several frames")
+    ask.add_argument(
+        "--overlay",
+        type=Path,
+        metavar="OUT",
+        help="write a picture of what was looked at and found; a folder where there are several frames",
+    )
     _model_options(ask)
     ask.set_defaults(run=run_ask)
 
@@ -133,11 +141,15 @@ def run_node(arguments) -> int:
     try:
         from ps3_ros.node import main as node_main
     except ImportError as error:
-        raise QueryError(f"ROS 2 cannot be imported ({error}); source your ROS 2 setup file or pip install 'ps3_ros[ros-wheels]'") from error
+        raise QueryError(
+            f"ROS 2 cannot be imported ({error}); source your ROS 2 setup file or pip install 'ps3_ros[ros-wheels]'"
+        ) from error
     if arguments.bundle:
         from ps3_ros.bundle import load_bundle
 
-        load_bundle(arguments.bundle, check_hashes=False)  # a person at a prompt is told at once; the node itself would wait for a better one
+        load_bundle(
+            arguments.bundle, check_hashes=False
+        )  # a person at a prompt is told at once; the node itself would wait for a better one
     named = {"bundle": arguments.bundle, "backend": arguments.backend, "threads": arguments.threads, "image_transport": arguments.transport}
     ros = [v for key, value in named.items() if value is not None for v in ("-p", f"{key}:={value}")]
     if arguments.query:
@@ -167,8 +179,13 @@ def run_bundle_check(arguments) -> int:
     manifest = load_bundle(arguments.folder).manifest
     size = sum(f.stat().st_size for f in arguments.folder.rglob("*") if f.is_file())
     settings = manifest.settings
-    print(f"{arguments.folder}: good: {manifest.model_name}, {manifest.precision}, {size / 1e6:.1f} MB, graphs {', '.join(manifest.graphs)}")
-    print(f"  scales {list(settings.scales)}, patch {settings.patch}, up to {settings.max_patches} patches a look, weights: {manifest.license['weights']}")
+    print(
+        f"{arguments.folder}: good: {manifest.model_name}, {manifest.precision}, {size / 1e6:.1f} MB, graphs {', '.join(manifest.graphs)}"
+    )
+    print(
+        f"  scales {list(settings.scales)}, patch {settings.patch}, up to {settings.max_patches} patches a look, "
+        f"weights: {manifest.license['weights']}"
+    )
     return 0
 
 
@@ -181,7 +198,9 @@ def run_export(arguments) -> int:
 
 def _model_options(parser, defaults: bool = True):
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="model to run (default: the nano that comes with the package)")
-    parser.add_argument("--backend", default="onnxruntime:cpu" if defaults else None, help="onnxruntime:cpu, onnxruntime:cuda or onnxruntime:tensorrt")
+    parser.add_argument(
+        "--backend", default="onnxruntime:cpu" if defaults else None, help="onnxruntime:cpu, onnxruntime:cuda or onnxruntime:tensorrt"
+    )
     parser.add_argument("--threads", type=int, default=0 if defaults else None, help="CPU threads (default: the runtime's choice)")
 
 

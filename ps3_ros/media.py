@@ -23,7 +23,9 @@ def read_picture(path: Path) -> Frame:
     try:
         pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
     except cv2.error as error:  # a header that promises more pixels than OpenCV reads
-        raise FrameError(f"{str(path)!r} cannot be read as an image ({str(error.err)[:120]}); give a JPEG or PNG of a common size") from error
+        raise FrameError(
+            f"{str(path)!r} cannot be read as an image ({str(error.err)[:120]}); give a JPEG or PNG of a common size"
+        ) from error
     if pixels is None:
         raise FrameError(f"{str(path)!r} is not an image that OpenCV can read; give a JPEG, PNG, BMP, WebP or TIFF file")
     return Frame(pixels, time.time_ns(), path.name)

@@ -40,7 +40,10 @@ def draw_overlay(pixels: np.ndarray, answer, detail=None, width: int = 1920) -> 
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture beside its target and renames it. Raises ValueError where the ending is not one OpenCV writes, OSError where the folder refuses."""
+    """Writes a picture beside its target and renames it.
+
+    Raises ValueError where the ending is not one OpenCV writes, OSError where the folder refuses.
+    """
     path = Path(path)
     try:
         done, data = cv2.imencode(path.suffix or ".png", picture)

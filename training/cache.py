@@ -25,7 +25,6 @@ from tqdm import tqdm
 from ps3_ros.frame import Frame, FramePlan, aux_image, cut_patches, glance_image
 from ps3_ros.manifest import Settings
 from ps3_ros.selection import Selection
-from ps3_training.model import PS3Config
 
 from .loop import TrainingError
 
@@ -53,36 +52,6 @@ class CachedFrame:
     asks: tuple[tuple[str, ...], ...]  # the name that each of these captions asks for
     means: tuple[tuple[str, ...], ...]  # R tuples of the names that the box's object answers to
     global_texts: tuple[str, ...]
-
-
-def frame_settings(config: PS3Config) -> Settings:
-    """What the core's frame cutting must know of a model; the scores' settings, which it does not read, are neutral."""
-    vision = config.vision
-    kernel = vision.highres_selection_module_kernel_size
-    return Settings(
-        scales=vision.ps3_scales,
-        patch=vision.patch,
-        grid=vision.grid,
-        dim=vision.backbone.dim,
-        embed_dim=vision.embed_dim,
-        layers=vision.backbone.depth,
-        heads=vision.backbone.heads,
-        aux_size=vision.aux_size,
-        aux_grid=vision.aux_size // kernel,
-        aux_dim=vision.highres_selection_module_out_dim,
-        max_patches=vision.max_select_num,
-        mean=vision.mean,
-        std=vision.std,
-        geometry=vision.geometry,
-        resampling=vision.resampling,
-        logit_scale=1.0,
-        logit_bias=0.0,
-        found_threshold=0.5,
-        relevance_threshold=0.5,
-        context_length=config.text.context_length,
-        pad_id=config.text.pad_id,
-        fixed_length=False,
-    )
 
 
 def build_cache(samples: Iterable[tuple[str, bytes, dict]], folder: Path, settings: Settings, processes: int = 2, seed: int = 0) -> int:

@@ -21,7 +21,7 @@ import yaml
 from safetensors.torch import load_file
 
 from ps3_ros.errors import Ps3Error
-from ps3_training.model import PS3, PS3Config, load_sentence_encoder, sentence_config
+from ps3_training.model import PS3, PS3Config, load_sentence_encoder, sentence_config, settings_of
 
 from . import cache as frame_cache
 from .batch import BatchSettings, batch_of_step
@@ -117,7 +117,7 @@ def warm_start(settings: RunSettings, resume: bool) -> int:
     sentences = Sentences(Path(settings.cache) / "sentences")
     sentences.add(text for label in bank.labels for text in label["texts"])
     model = _start(folder, resume, lambda: new_model(settings.vision, settings.seed))
-    cut = frame_cache.frame_settings(model.config)
+    cut = settings_of(model.config)
     return fit(
         model,
         lambda step: make_warm_batch(bank, batch, cut, np.random.default_rng((settings.seed, 3, step))),
@@ -137,7 +137,7 @@ def cache(settings: RunSettings) -> int:
         for s in read_samples(Path(settings.data), on_broken="skip")
     )
     config = new_model(settings.vision, 0).config
-    return frame_cache.build_cache(samples, Path(settings.cache) / "frames", frame_cache.frame_settings(config), settings.threads)
+    return frame_cache.build_cache(samples, Path(settings.cache) / "frames", settings_of(config), settings.threads)
 
 
 def pretrain(settings: RunSettings, resume: bool) -> int:
@@ -162,7 +162,7 @@ def pretrain(settings: RunSettings, resume: bool) -> int:
         return frozen(PS3.from_pretrained(start)) if start else new_model(settings.vision, settings.seed)
 
     model = _start(folder, resume, warm)
-    cut = frame_cache.frame_settings(model.config)
+    cut = settings_of(model.config)
     if not settings.pretrain.get("replay"):
         return fit(
             model,

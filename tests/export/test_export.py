@@ -11,10 +11,10 @@ import torch
 
 from ps3_export.cli import add_arguments, run
 from ps3_export.export import export_checkpoint, read_frames, read_thresholds, textured_frame
-from ps3_export.graphs import Text, settings_of
+from ps3_export.graphs import Text
 from ps3_ros.bundle import contract, load_bundle
 from ps3_ros.errors import CheckpointError
-from ps3_training.model import PS3, PS3Config
+from ps3_training.model import PS3, PS3Config, settings_of
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_model_without_the_auxiliary_branch_has_four_graphs(tiny_checkpoint):
     config["vision_config"]["highres_selection_feature"] = False
     torch.manual_seed(0)
     model = PS3(PS3Config.from_dict(config)).eval()
-    settings = settings_of(model)
+    settings = settings_of(model.config)
     assert (settings.aux_size, settings.aux_grid, settings.aux_dim) == (0, 0, 0)
     assert list(contract(settings)) == ["text", "glance", "look", "region"]
     assert [tuple(t.shape) for t in Text(model)(torch.tensor([[2, 5, 3]]))] == [(1, 64), (1, 64)]

@@ -104,7 +104,9 @@ def test_an_overlay_that_cannot_be_written_is_one_sentence(capsys, tiny_bundle, 
     assert not list(tmp_path.glob("*.nothing*"))
 
 
-@pytest.mark.parametrize("argv", [["ask"], ["ask", "a.jpg"], ["fly"], [], ["ask", "a.jpg", "x", "--looks", "0"], ["ask", "a.jpg", "x", "--colour"]])
+@pytest.mark.parametrize(
+    "argv", [["ask"], ["ask", "a.jpg"], ["fly"], [], ["ask", "a.jpg", "x", "--looks", "0"], ["ask", "a.jpg", "x", "--colour"]]
+)
 def test_wrong_words_exit_with_2_and_show_the_usage(capsys, argv):
     code, out, err = run(capsys, *argv)
     assert code == 2 and "usage: ps3" in err

@@ -9,7 +9,15 @@ from ps3_ros.overlay import FOUND, draw_overlay, write_picture
 
 def answer(regions=(), found=True):
     return SimpleNamespace(
-        query="stop sign", found=found, label="stop sign", regions=regions, error=None, looked_fraction=0.03, patches_used=10, patches_allowed=20, stage_ms={"total": 12.0}
+        query="stop sign",
+        found=found,
+        label="stop sign",
+        regions=regions,
+        error=None,
+        looked_fraction=0.03,
+        patches_used=10,
+        patches_allowed=20,
+        stage_ms={"total": 12.0},
     )
 
 

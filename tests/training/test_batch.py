@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from ps3_training import batch, cache
+from ps3_training.model import settings_of
 
 from .conftest import sample
 
 
 @pytest.fixture
 def cached(tiny_model, tmp_path):
-    settings = cache.frame_settings(tiny_model.config)
+    settings = settings_of(tiny_model.config)
     cache.build_cache([sample(i) for i in range(4)], tmp_path, settings, processes=1)
     index = cache.read_index(tmp_path)
     return settings, [cache.load_frame(tmp_path, line) for line in index], index, tmp_path

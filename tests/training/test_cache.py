@@ -8,13 +8,14 @@ from ps3_ros.frame import Frame, FramePlan, aux_image, cut_patches, glance_image
 from ps3_ros.selection import Selection
 from ps3_training import cache
 from ps3_training.loop import TrainingError
+from ps3_training.model import settings_of
 
 from .conftest import sample
 
 
 @pytest.fixture
 def settings(tiny_model):
-    return cache.frame_settings(tiny_model.config)
+    return settings_of(tiny_model.config)
 
 
 def test_a_cached_frame_has_the_robots_pixels(settings, tmp_path):

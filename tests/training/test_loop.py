@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ps3_training import batch, cache, loop, pretrain, train
-from ps3_training.model import PS3
+from ps3_training.model import PS3, settings_of
 
 from .conftest import sample
 
@@ -16,7 +16,7 @@ from .conftest import sample
 @pytest.fixture
 def task(tiny_model, sentences, tmp_path):
     """(model, make_batch, loss) over four tiny frames."""
-    settings = cache.frame_settings(tiny_model.config)
+    settings = settings_of(tiny_model.config)
     cache.build_cache([sample(i) for i in range(4)], tmp_path / "cache", settings, processes=1)
     index = cache.read_index(tmp_path / "cache")
     choice = batch.BatchSettings(frames=2, tokens=60, colour_jitter=0.0, global_fraction=0.5)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ps3_training import cache, sprites, warm_start
+from ps3_training import sprites, warm_start
+from ps3_training.model import settings_of
 
 COLOURS = [(220, 40, 40), (40, 200, 40), (40, 80, 230), (240, 230, 40)]
 
@@ -43,7 +44,7 @@ def test_paste_blends_by_alpha_and_cuts_at_the_border():
 
 
 def test_masks_of_a_crop_cover_the_object(tiny_model, bank, settings):
-    cut = cache.frame_settings(tiny_model.config)
+    cut = settings_of(tiny_model.config)
     made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(1))
     mean = {
         f"a {name} square": np.array(colour) / 127.5 - 1 for name, colour in zip(("red", "green", "blue", "yellow"), COLOURS, strict=True)
@@ -60,7 +61,7 @@ def test_masks_of_a_crop_cover_the_object(tiny_model, bank, settings):
 
 
 def test_cells_of_a_mosaic_are_where_the_objects_are(tiny_model, bank, settings):
-    cut = cache.frame_settings(tiny_model.config)
+    cut = settings_of(tiny_model.config)
     made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(2))
     assert made.cells.any((1, 2)).all()
     for k, text in enumerate(made.mosaic_texts):
@@ -71,7 +72,7 @@ def test_cells_of_a_mosaic_are_where_the_objects_are(tiny_model, bank, settings)
 
 
 def test_the_stage_learns_one_batch(tiny_model, bank, settings, sentences):
-    cut = cache.frame_settings(tiny_model.config)
+    cut = settings_of(tiny_model.config)
     made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(3))
     optimizer = torch.optim.AdamW([p for p in tiny_model.parameters() if p.requires_grad], lr=2e-3)
     first = None

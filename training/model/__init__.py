@@ -3,6 +3,7 @@
 from .config import BACKBONES, PS3Config, TextConfig, VisionConfig
 from .ps3 import PS3, PS3Output
 from .sentence import load_sentence_encoder, sentence_config
+from .settings import settings_of
 from .text import TextOutput
 from .vision import GlanceOutput, VisionModel
 
@@ -18,4 +19,5 @@ __all__ = [
     "VisionModel",
     "load_sentence_encoder",
     "sentence_config",
+    "settings_of",
 ]

@@ -1,6 +1,7 @@
 """Drawn objects stand in for the pictures that a user fetches, so these tests need no picture packages."""
 
 import pytest
+
 from ps3_training.data import backgrounds, catalogue
 
 

@@ -1,6 +1,7 @@
 """What happens to a cut-out before it is pasted."""
 
 import numpy as np
+
 from ps3_training.data import augment, drawing
 
 

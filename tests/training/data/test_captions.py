@@ -1,6 +1,7 @@
 """What people say for an object, and what they mean by it."""
 
 import numpy as np
+
 from ps3_training.data import captions
 
 

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from ps3_training.data import catalogue, objects
 
 

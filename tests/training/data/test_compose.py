@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from ps3_training.data import backgrounds, catalogue, compose
 
 

@@ -4,9 +4,9 @@ import io
 import tarfile
 
 import pytest
-from ps3_training.data import fetch_assets
 
 from ps3_ros.errors import Ps3Error
+from ps3_training.data import fetch_assets
 
 
 def test_fetch_unpacks_and_refuses_unsafe_archives(tmp_path):

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from ps3_training.data import catalogue, make, shards
 
 from ps3_ros.errors import Ps3Error
+from ps3_training.data import catalogue, make, shards
 
 
 @pytest.fixture

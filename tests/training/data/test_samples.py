@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from ps3_training.data import catalogue, samples
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"

@@ -5,6 +5,7 @@ import tarfile
 import cv2
 import numpy as np
 import pytest
+
 from ps3_training.data import shards
 
 

@@ -5,10 +5,10 @@ import pickle
 import pytest
 import tiny_ps3 as tiny
 import torch
-from ps3_training.model import PS3
 from safetensors.torch import load_file, save_file
 
 from ps3_ros.errors import CheckpointError
+from ps3_training.model import PS3
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import json
 
 import pytest
 import tiny_ps3 as tiny
-from ps3_training.model import BACKBONES, PS3Config
 
 from ps3_ros.errors import CheckpointError
+from ps3_training.model import BACKBONES, PS3Config
 
 
 def test_defaults_are_the_references():

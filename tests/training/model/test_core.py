@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tiny_ps3 as tiny
 import torch
-from ps3_export.graphs import settings_of
-from ps3_training.model.geometry import frame_grids, grid_positions
 
 from ps3_ros.frame import FramePlan
 from ps3_ros.selection import relevance_map, select
+from ps3_training.model import settings_of
+from ps3_training.model.geometry import frame_grids, grid_positions
 
 SIZES = [(256, 256), (144, 256), (256, 144), (153, 256), (256, 90), (40, 256)]
 
@@ -20,7 +20,7 @@ def model(request):
 
 @pytest.mark.parametrize("size", [*SIZES, (2160, 3840), (613, 613), (1080, 1920), (900, 1920), (32, 16000)])
 def test_grids_and_positions(model, size):
-    v, plan = model.vision_model, FramePlan.of(*size, settings_of(model))
+    v, plan = model.vision_model, FramePlan.of(*size, settings_of(model.config))
     grids = frame_grids(*size, v.config)
     assert grids == [(g.rows, g.cols) for g in plan.grids]
     for s, grid in enumerate(grids):
@@ -32,7 +32,7 @@ def test_grids_and_positions(model, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_relevance_and_two_looks(model, size, monkeypatch):
     """Relevance to 1e-5; the patches of two looks exactly, given one relevance."""
-    v, settings = model.vision_model, settings_of(model)
+    v, settings = model.vision_model, settings_of(model.config)
     frame, prompt = torch.randn(1, 3, *size), torch.randn(1, 64)
     glance, aux = v.glance(torch.randn(1, 3, 64, 64)), v.aux_features(torch.randn(1, 3, 224, 224))
     ours = torch.sigmoid(v.relevance(glance, aux, prompt))[0, 0].numpy()

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from ps3_training.model import PS3Config
 from ps3_training.model.geometry import cut_grid, frame_grids, grid_positions, resize, spread
 

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from ps3_training.model import PS3
 from ps3_training.model.selection import look_schedule, share_budget
-from safetensors.torch import load_file
 
 TOLERANCE = 1e-4
 TIE = 1e-5  # probabilities of one cell are one number; this allows for another order of sums

@@ -2,6 +2,7 @@ import pytest
 import tiny_ps3 as tiny
 import torch
 import torch.nn.functional as F
+
 from ps3_training.model.position import crop_table, factor_position, interpolation_matrix, resample_table
 
 

@@ -3,9 +3,9 @@
 import pytest
 import tiny_ps3 as tiny
 import torch
-from ps3_training.model import PS3, PS3Config
 
 from ps3_ros.errors import FrameError, QueryError
+from ps3_training.model import PS3, PS3Config
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from ps3_training.model.selection import look_schedule, relevance_logits, select_patches, share_budget
 
 

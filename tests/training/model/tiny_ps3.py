@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
+
 from ps3_training.model import PS3, PS3Config
 
 REFERENCE = {
