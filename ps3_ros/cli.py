@@ -19,11 +19,12 @@ EXAMPLES = """examples:
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0 done, 2 for input that cannot be used (one sentence on stderr)."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    arguments, rest = build_parser(argv).parse_known_args(argv)
-    if rest and arguments.command not in ("node", "demo"):
-        build_parser(argv).error(f"unknown argument {rest[0]!r}; see ps3 {arguments.command or ''} --help")
-    arguments.rest = rest
     try:
+        parser = build_parser(argv)
+        arguments, rest = parser.parse_known_args(argv)
+        if rest and arguments.command not in ("node", "demo"):
+            parser.error(f"unknown argument {rest[0]!r}; see ps3 {arguments.command} --help")
+        arguments.rest = rest
         return arguments.run(arguments)
     except Ps3Error as error:
         print(f"ps3: {error}", file=sys.stderr)
@@ -79,8 +80,10 @@ def build_parser(argv: list[str]) -> argparse.ArgumentParser:
 
     export = commands.add_parser("export", help="turn a PS3 checkpoint into a bundle (needs the [export] extra)")
     if argv[:1] == ["export"]:
-        from ps3_export.cli import add_arguments
-
+        try:
+            from ps3_export.cli import add_arguments
+        except ImportError as error:
+            raise Ps3Error(f"the export needs torch and ONNX ({error}); pip install 'ps3_ros[export]'") from error
         add_arguments(export)
     export.set_defaults(run=run_export)
     return parser
@@ -141,9 +144,7 @@ def run_node(arguments) -> int:
     try:
         from ps3_ros.node import main as node_main
     except ImportError as error:
-        raise QueryError(
-            f"ROS 2 cannot be imported ({error}); source your ROS 2 setup file or pip install 'ps3_ros[ros-wheels]'"
-        ) from error
+        raise Ps3Error(str(error)) from error
     if arguments.bundle:
         from ps3_ros.bundle import load_bundle
 

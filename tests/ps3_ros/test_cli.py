@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -116,3 +118,27 @@ def test_version_and_help(capsys):
     assert run(capsys, "--version")[:2] == (0, f"ps3_ros {__version__}\n")
     code, out, _ = run(capsys, "--help")
     assert code == 0 and all(word in out for word in ("ask", "node", "demo", "bundle", "export", "examples:"))
+
+
+WITHOUT = (
+    "import sys; sys.modules.update(dict.fromkeys(sys.argv[1].split(','))); from ps3_ros.cli import main; sys.exit(main(sys.argv[2:]))"
+)
+
+
+def run_without(modules, *argv):
+    """`ps3` in a Python of its own in which `modules` (comma separated) cannot be imported."""
+    return subprocess.run([sys.executable, "-c", WITHOUT, modules, *map(str, argv)], capture_output=True, text=True, timeout=120)
+
+
+def test_a_robot_without_torch_and_without_ros_asks_all_the_same(tiny_bundle, picture):
+    done = run_without("torch,onnx,rclpy,safetensors", "ask", picture, "stop sign", "--json", "--bundle", tiny_bundle)
+    assert done.returncode == 0, done.stderr
+    jsonschema.validate(json.loads(done.stdout), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "modules, argv, extra", [("torch", ("export", "x", "--out", "y"), "[export]"), ("rclpy", ("node",), "[ros-wheels]")]
+)
+def test_what_an_extra_brings_is_named_where_it_is_missing(modules, argv, extra):
+    done = run_without(modules, *argv)
+    assert done.returncode == 2 and done.stdout == "" and extra in done.stderr and done.stderr.count("\n") == 1
