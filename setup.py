@@ -33,7 +33,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/ps3_ros"]),
         ("share/ps3_ros", ["package.xml"]),
-        *share("launch/*.launch.py", "config/*", "engines/nano/*", "docs/answer.schema.json"),
+        *share("launch/*.launch.py", "config/ps3.yaml", "config/*.xml", "engines/nano/*", "docs/answer.schema.json"),
     ],
     # What the robot needs. Upper bounds are the newest versions the tests ran with.
     install_requires=["numpy>=1.22,<3", "opencv-python-headless>=4.5,<6", "tokenizers>=0.15,<1", "onnxruntime>=1.17,<2", "tqdm>=4.60,<5"],
