@@ -28,7 +28,7 @@ def attention(query, key, value, attn_mask=None, dropout_p: float = 0.0, is_caus
     """softmax(query key' * scale, masked) value, as a few plain nodes: torch's own translation adds shape arithmetic around the
     transposed keys, which a dynamic number of tokens would carry into every runtime. Masks are bool, True = may be seen."""
     if dropout_p or is_causal:
-        raise NotImplementedError(f"attention with dropout_p={dropout_p}, is_causal={is_causal} is not exported: give it a mask")
+        raise ValueError(f"attention with dropout_p={dropout_p}, is_causal={is_causal} is not exported: give it a mask")
     factor = op.Constant(value_floats=[scale if scale is not None else 1.0 / math.sqrt(query.shape[-1])])
     logits = op.MatMul(op.Mul(query, factor), op.Transpose(key, perm=[0, 1, 3, 2]))
     if attn_mask is not None:
@@ -40,7 +40,7 @@ def attention(query, key, value, attn_mask=None, dropout_p: float = 0.0, is_caus
 def index(self, indices):
     """table[positions] as one Gather; torch's own translation is a GatherND. The model indexes no tensor in any other way."""
     if len(indices) != 1 or indices[0] is None or indices[0].dtype != ir.DataType.INT64:
-        raise NotImplementedError(f"only table[positions] is exported, not an index of {len(indices)} parts")
+        raise ValueError(f"only table[positions] is exported, not an index of {len(indices)} parts")
     return op.Gather(self, indices[0], axis=0)
 
 

@@ -66,11 +66,12 @@ def decode_image(height, width, encoding, is_bigendian, step, data, stamp_ns=0, 
     return Frame(pixels if conversion is None else cv2.cvtColor(pixels, conversion), stamp_ns, frame_id)
 
 
-def decode_compressed(data, format="", stamp_ns=0, frame_id="") -> Frame:
+def decode_compressed(data, format="", stamp_ns=0, frame_id="", upright=False) -> Frame:
     """The fields of sensor_msgs/CompressedImage -> Frame. JPEG or PNG, by the data's own first bytes: drivers write `format` in many ways.
 
     The size is read from the header and checked before anything is decoded, so that a small file that claims 20000 x 20000 costs nothing.
-    The pixels stay as they were stored: an EXIF orientation is not applied, as boxes and camera_info are about the stored picture.
+    A camera's pixels stay as they were stored, as boxes and camera_info are about the stored picture; upright=True applies an EXIF
+    orientation, which is right for a photograph in a file.
 
     Raises FrameError: another format, size out of range, truncated or damaged data.
     """
@@ -95,7 +96,7 @@ def decode_compressed(data, format="", stamp_ns=0, frame_id="") -> Frame:
     if not whole:
         raise FrameError(f"{kind} data of {flat.size} bytes stops before its end; it is truncated, so send the whole image")
     try:
-        pixels = cv2.imdecode(flat, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        pixels = cv2.imdecode(flat, cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION))
     except cv2.error as error:
         raise FrameError(
             f"{kind} data of {flat.size} bytes cannot be decoded ({error.err}); it is damaged, so send the image again"

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from ps3_ros.errors import FrameError
 from ps3_ros.frame import Frame
+from ps3_ros.image_decoding import JPEG_START, PNG_START, decode_compressed
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
@@ -20,8 +22,14 @@ def read_picture(path: Path) -> Frame:
     """
     if not path.is_file():
         raise FrameError(f"there is no image at {str(path)!r}; name an image, a video, or a folder of images")
+    data = path.read_bytes()
+    if data.startswith((JPEG_START, PNG_START)):  # OpenCV alone would fill what a cut-off file lacks with grey
+        try:
+            return decode_compressed(data, path.suffix, time.time_ns(), path.name, upright=True)
+        except FrameError as error:
+            raise FrameError(f"{str(path)!r}: {error}") from error
     try:
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:  # a header that promises more pixels than OpenCV reads
         raise FrameError(
             f"{str(path)!r} cannot be read as an image ({str(error.err)[:120]}); give a JPEG or PNG of a common size"

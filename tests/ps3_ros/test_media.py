@@ -56,3 +56,16 @@ def test_what_cannot_be_read_is_one_sentence_with_the_path(tmp_path, name, conte
 def test_an_empty_folder_says_what_it_looked_for(tmp_path):
     with pytest.raises(FrameError, match="holds no images"):
         list(read_frames(tmp_path))
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png"])
+def test_a_cut_off_picture_is_refused_and_not_filled_with_grey(tmp_path, picture, ending):
+    whole = cv2.imencode(ending, picture)[1].tobytes()
+    (tmp_path / f"cut{ending}").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FrameError, match=f"cut{ending}.*truncated"):
+        read_picture(tmp_path / f"cut{ending}")
+
+
+def test_a_bmp_is_read_too(tmp_path, picture):
+    cv2.imwrite(str(tmp_path / "a.bmp"), picture)
+    assert np.array_equal(read_picture(tmp_path / "a.bmp").pixels, picture)
