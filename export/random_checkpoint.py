@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from ps3_ros.errors import CheckpointError
+from ps3_ros.exits import exit_code
 from ps3_training.model import PS3, PS3Config
 
 # As the published folders: only what differs from the reference's defaults (ps3.md, Checkpoint). The text towers are SigLIP's.
@@ -97,12 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("config", choices=tuple(CONFIGS))
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args(argv)
-    try:
-        print(write_random_checkpoint(CONFIGS[arguments.config], arguments.out))
-    except CheckpointError as error:
-        print(f"random_checkpoint: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code("random_checkpoint", lambda: print(write_random_checkpoint(CONFIGS[arguments.config], arguments.out)))
 
 
 if __name__ == "__main__":

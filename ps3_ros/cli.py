@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ps3_ros import __version__
 from ps3_ros.errors import Ps3Error, QueryError
+from ps3_ros.exits import exit_code
 
 EXAMPLES = """examples:
   ps3 ask street.jpg "stop sign" --overlay found.png
@@ -19,22 +20,16 @@ EXAMPLES = """examples:
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0 done, 2 for input that cannot be used (one sentence on stderr)."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    try:
+
+    def run() -> int:
         parser = build_parser(argv)
         arguments, rest = parser.parse_known_args(argv)
         if rest and arguments.command not in ("node", "demo"):
             parser.error(f"unknown argument {rest[0]!r}; see ps3 {arguments.command} --help")
         arguments.rest = rest
         return arguments.run(arguments)
-    except Ps3Error as error:
-        print(f"ps3: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"ps3: {error.strerror or error}: {error.filename!r}; check the path and its rights", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("ps3: stopped", file=sys.stderr)
-        return 130
+
+    return exit_code("ps3", run)
 
 
 def build_parser(argv: list[str]) -> argparse.ArgumentParser:
@@ -97,10 +92,11 @@ def run_ask(arguments) -> int:
     from ps3_ros.bundle import default_bundle
     from ps3_ros.media import count_frames, read_frames
 
-    asker, several = None, arguments.image.is_dir() or count_frames(arguments.image) != 1
+    count = count_frames(arguments.image)
+    asker, several = None, arguments.image.is_dir() or count != 1
     frames = read_frames(arguments.image)
     if several:
-        frames = tqdm(frames, total=count_frames(arguments.image) or None, unit="frame", file=sys.stderr)
+        frames = tqdm(frames, total=count or None, unit="frame", file=sys.stderr)
     for name, frame in frames:
         if asker is None:  # after the first frame was read: a wrong path should not cost a model's loading
             asker = Asker(arguments.bundle or default_bundle(), backend=arguments.backend, threads=arguments.threads)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from . import transport
 from .errors import FrameError, Ps3Error
+from .exits import exit_code
 
 READY_S = 60.0  # for the node to load and be discovered
 ANSWER_S = 60.0  # for one answer: the first one waits for the camera's start too
@@ -44,14 +45,7 @@ class Sample:
 def main(argv=None):
     """Plays, asks, draws. Returns 0 only if every query was answered; 1 if not; 2 for input that cannot be used."""
     options = _parser().parse_args(argv)
-    try:
-        return run(options)
-    except Ps3Error as error:
-        print(f"ps3 demo: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("ps3 demo: stopped", file=sys.stderr)
-        return 130
+    return exit_code("ps3 demo", lambda: run(options))
 
 
 def read_samples(folder):

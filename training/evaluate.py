@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ps3_ros.ask import Asker
-from ps3_ros.errors import Ps3Error
+from ps3_ros.exits import exit_code
 from ps3_ros.frame import Frame, FramePlan
 from ps3_ros.selection import select
 
@@ -229,36 +229,36 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--backend", default="onnxruntime:cpu")
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args(arguments)
+    return exit_code("error", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
     from ps3_training.data.shards import read_samples
 
-    try:
-        cv2.setNumThreads(1)
-        asker = Asker(options.bundle, backend=options.backend, threads=options.threads)
-        share = options.held_out_share
-        samples = (
-            sample
-            for place, sample in enumerate(read_samples(options.data, on_broken="skip"))
-            if place >= options.skip and (share is None or held_out(sample.key, share))
-        )
-        if options.calibrate:
-            chosen = calibrate(asker, [sample for sample, _ in zip(samples, range(options.limit or 20), strict=False)])
-            print(json.dumps(chosen, indent=1))
-            return 0
-        rows = evaluate(asker, samples, options.limit, recall_only=options.recall_only)
-        figures = summary(rows)
-        print(table(figures))
-        if options.out:
-            options.out.mkdir(parents=True, exist_ok=True)
-            for name, text in (
-                ("evaluation.json", json.dumps({**figures, "rows": rows}, indent=1)),
-                ("evaluation.md", table(figures) + "\n"),
-            ):
-                part = options.out / f"{name}.part"
-                part.write_text(text)
-                os.replace(part, options.out / name)
-    except Ps3Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    cv2.setNumThreads(1)
+    asker = Asker(options.bundle, backend=options.backend, threads=options.threads)
+    share = options.held_out_share
+    samples = (
+        sample
+        for place, sample in enumerate(read_samples(options.data, on_broken="skip"))
+        if place >= options.skip and (share is None or held_out(sample.key, share))
+    )
+    if options.calibrate:
+        chosen = calibrate(asker, [sample for sample, _ in zip(samples, range(options.limit or 20), strict=False)])
+        print(json.dumps(chosen, indent=1))
+        return 0
+    rows = evaluate(asker, samples, options.limit, recall_only=options.recall_only)
+    figures = summary(rows)
+    print(table(figures))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("evaluation.json", json.dumps({**figures, "rows": rows}, indent=1)),
+            ("evaluation.md", table(figures) + "\n"),
+        ):
+            part = options.out / f"{name}.part"
+            part.write_text(text)
+            os.replace(part, options.out / name)
     return 0
 
 

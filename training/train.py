@@ -20,7 +20,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from ps3_ros.errors import Ps3Error
+from ps3_ros.exits import exit_code
 from ps3_training.model import PS3, PS3Config, load_sentence_encoder, sentence_config, settings_of
 
 from . import cache as frame_cache
@@ -223,21 +223,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stage", choices=(*STAGES, "all"), default="all")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of the stage")
     options = parser.parse_args(arguments)
-    try:
-        settings = read_settings(options.config)
-        torch.set_num_threads(settings.threads)
-        for stage in STAGES if options.stage == "all" else (options.stage,):
-            done = {
-                "warm_start": lambda: warm_start(settings, options.resume),
-                "cache": lambda: cache(settings),
-                "pretrain": lambda: pretrain(settings, options.resume),
-            }[stage]()
-            print(f"{stage}: {done} {'frames' if stage == 'cache' else 'steps'} done")
-        if options.stage in ("all", "pretrain"):
-            print(f"checkpoint: {finish(settings)}")
-    except Ps3Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_code("error", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = read_settings(options.config)
+    torch.set_num_threads(settings.threads)
+    for stage in STAGES if options.stage == "all" else (options.stage,):
+        done = {
+            "warm_start": lambda: warm_start(settings, options.resume),
+            "cache": lambda: cache(settings),
+            "pretrain": lambda: pretrain(settings, options.resume),
+        }[stage]()
+        print(f"{stage}: {done} {'frames' if stage == 'cache' else 'steps'} done")
+    if options.stage in ("all", "pretrain"):
+        print(f"checkpoint: {finish(settings)}")
     return 0
 
 

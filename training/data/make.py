@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 
 from ps3_ros.errors import Ps3Error
+from ps3_ros.exits import exit_code
 
 from . import catalogue, compose, shards
 
@@ -92,12 +93,7 @@ def main(argv=None):
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--quality", type=int, default=90, help="JPEG quality (default 90)")
     arguments = parser.parse_args(argv)
-    try:
-        print(json.dumps(make(**vars(arguments))))
-    except Ps3Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code("error", lambda: print(json.dumps(make(**vars(arguments)))))
 
 
 if __name__ == "__main__":

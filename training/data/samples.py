@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from ps3_ros.errors import Ps3Error
+from ps3_ros.exits import exit_code
 
 from . import augment, backgrounds, canvas, catalogue, compose
 
@@ -188,13 +189,13 @@ def write(out, names=("street", "kitchen", "bird")):
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m ps3_training.data.samples", description="Makes the sample frames again.")
     parser.add_argument("--out", default="samples", help="folder (default samples)")
-    try:
-        for label in write(parser.parse_args(argv).out):
+    folder = parser.parse_args(argv).out
+
+    def run():
+        for label in write(folder):
             print(label["image"], "·", label["title"], "·", ", ".join(q["query"] for q in label["queries"]))
-    except Ps3Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_code("error", run)
 
 
 if __name__ == "__main__":
