@@ -1,8 +1,8 @@
 """What a PS3 checkpoint says about itself: `config.json` with the reference's defaults filled in.
 
 A published folder stores only the values that differ from the reference's defaults, and neither depth nor heads nor patch size: those
-follow from `model_name` (BACKBONES below). Ours adds `geometry`, `resampling`, `position` and `aux_size` to the vision side and
-`kind: "sentence"` to the text side; all are off where a folder does not name them, so published folders mean what they meant.
+follow from `model_name` (BACKBONES below). Ours adds `geometry`, `resampling`, `position`, `aux_size`, `patch_stem` and `aux_stem` to the
+vision side and `kind: "sentence"` to the text side; all are off where a folder does not name them, so published folders mean what they meant.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class VisionConfig:
     resampling: str = "bicubic"
     position: str = "full"
     aux_size: int = 1512
+    patch_stem: str = "linear"  # or "conv": a small ConvNet inside each patch, beside the product
+    aux_stem: str = "linear"  # or "conv": strides of 2 in place of one convolution of the kernel's size
 
     def __post_init__(self):
         backbone = BACKBONES.get(self.model_name)
@@ -89,6 +91,17 @@ class VisionConfig:
         _one_of("vision_config.geometry", self.geometry, ("reference", "native"))
         _one_of("vision_config.resampling", self.resampling, ("bicubic", "area"))
         _one_of("vision_config.position", self.position, ("full", "factored"))
+        _one_of("vision_config.patch_stem", self.patch_stem, ("linear", "conv"))
+        _one_of("vision_config.aux_stem", self.aux_stem, ("linear", "conv"))
+        kernel = self.highres_selection_module_kernel_size
+        if self.patch_stem == "conv" and backbone.patch % 8:
+            raise CheckpointError(
+                f'vision_config.patch_stem is "conv", for patches of a multiple of 8 px; {self.model_name} has {backbone.patch} px.'
+            )
+        if self.aux_stem == "conv" and (kernel < 2 or kernel & (kernel - 1)):
+            raise CheckpointError(
+                f'vision_config.aux_stem is "conv" and highres_selection_module_kernel_size {kernel}; it must then be a power of two.'
+            )
         if self.pool != "map":
             raise CheckpointError(f'vision_config.pool is {self.pool!r}; PS3 pools by attention, so the folder must say "map".')
         if self.hidden_size not in (backbone.dim, RADIO_POOL.dim if self.radio else backbone.dim):
@@ -268,7 +281,7 @@ class PS3Config:
 
     def to_dict(self) -> dict:
         """The content of config.json; keys that only we have are written only where they are not at their default."""
-        ours = {"geometry", "resampling", "position", "aux_size", "kind", "projection_dim"}
+        ours = {"geometry", "resampling", "position", "aux_size", "patch_stem", "aux_stem", "kind", "projection_dim"}
         sections = {}
         for name, model_type, part in (("vision_config", "ps3_vision_model", self.vision), ("text_config", "ps3_text_model", self.text)):
             default = {f.name: f.default for f in fields(part)}

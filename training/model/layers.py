@@ -36,10 +36,16 @@ def merge_heads(x: Tensor) -> Tensor:
 
 
 def initialise(module: nn.Module):
-    """The usual start of a ViT trained from nothing: truncated normals of 0.02, no biases, norms at one."""
+    """The usual start of a ViT trained from nothing: truncated normals of 0.02, no biases, norms at one.
+
+    Strided 3 x 3 convolutions (the stems) keep their input's variance instead: they stand in a row with no norm between them.
+    """
     for part in module.modules():
         if isinstance(part, (nn.Linear, nn.Conv2d)):
-            nn.init.trunc_normal_(part.weight, std=0.02)
+            if isinstance(part, nn.Conv2d) and part.kernel_size == (3, 3):
+                nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            else:
+                nn.init.trunc_normal_(part.weight, std=0.02)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.Embedding):

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .backbone import strided_convs
 from .layers import Mlp, unit
 
 AUX_EPS = 1e-6
@@ -44,9 +45,15 @@ class ConvBlock(nn.Module):
 class AuxBranch(nn.Module):
     """A shallow ConvNet over a mid-size image: small things that the glance is too coarse for."""
 
-    def __init__(self, width: int, out: int, depth: int, kernel: int):
+    def __init__(self, width: int, out: int, depth: int, kernel: int, stem: str = "linear"):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, width, kernel_size=kernel, stride=kernel), ChannelNorm(width, eps=AUX_EPS))
+        if stem == "conv":
+            # Ours: strides of 2 down to a cell's size, so that a thing of half a cell still has a shape.
+            widths = tuple(max(8, width >> i) for i in range(kernel.bit_length() - 2, -1, -1))
+            first = [layer for conv in strided_convs(3, widths) for layer in (conv, nn.GELU())][:-1]
+        else:
+            first = [nn.Conv2d(3, width, kernel_size=kernel, stride=kernel)]
+        self.stem = nn.Sequential(*first, ChannelNorm(width, eps=AUX_EPS))
         self.blocks = nn.Sequential(*(ConvBlock(width) for _ in range(depth)))
         self.out_proj = nn.Conv2d(width, out, kernel_size=1)
 

@@ -30,7 +30,7 @@ class Trunk(nn.Module):
     def __init__(self, config: VisionConfig):
         super().__init__()
         shape, grid = config.backbone, config.position_grid
-        self.patch_embed = PatchEmbed(shape.patch, shape.dim)
+        self.patch_embed = PatchEmbed(shape.patch, shape.dim, config.patch_stem)
         if config.position == "factored":
             self.pos_embed_row = nn.Parameter(torch.randn(grid, shape.dim) * 0.02)
             self.pos_embed_col = nn.Parameter(torch.randn(grid, shape.dim) * 0.02)
@@ -76,6 +76,7 @@ class VisionModel(nn.Module):
                 out,
                 config.highres_selection_module_depth,
                 config.highres_selection_module_kernel_size,
+                config.aux_stem,
             )
             self.prompt_proj_for_highres = nn.Linear(self.dim, out * len(self.sides))
         self.pos_emb_residual = None

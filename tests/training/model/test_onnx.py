@@ -41,8 +41,9 @@ def check(module: Call, given: list[tuple], dynamic, path):
             assert (torch.from_numpy(ours) - theirs).abs().max() <= TOLERANCE * theirs.abs().max()
 
 
-def test_glance_and_aux(tmp_path):
-    v = tiny.model(tiny.config()).vision_model
+@pytest.mark.parametrize("values", [tiny.config, tiny.ours])  # linear stems, and convolutional ones
+def test_glance_and_aux(values, tmp_path):
+    v = tiny.model(values()).vision_model
     check(Call(v, "glance"), [(torch.randn(1, 3, 64, 64),)], None, tmp_path / "glance.onnx")
     check(Call(v, "aux_features"), [(torch.randn(1, 3, 224, 224),)], None, tmp_path / "select.onnx")
 

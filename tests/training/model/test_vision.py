@@ -19,7 +19,8 @@ def test_shapes(v):
     assert glance.tokens.shape == (2, 16, 64) and glance.select_features.shape == (2, 2, 16, 64)
     assert glance.kv.shape == (6, 2, 2, 2, 16, 32)
     aux = v.aux_features(torch.randn(2, 3, 224, 224))
-    assert aux.shape == (2, 24, 8, 8)  # one map for both high-res scales
+    side = 224 // v.config.highres_selection_module_kernel_size
+    assert aux.shape == (2, 24, side, side)  # one map for both high-res scales
     assert v.relevance(glance, aux, torch.randn(2, 64)).shape == (2, 2, 4, 4)
     assert v.relevance(glance, aux, torch.randn(2, 5, 64)).shape == (2, 5, 2, 4, 4)
     assert v.saliency(glance, aux).shape == (2, 2, 4, 4)
@@ -84,11 +85,12 @@ def test_masked_patches_are_seen_by_none(v):
     assert v.look(patches, position, kv, torch.zeros(2, 6, dtype=torch.bool)).isfinite().all()
 
 
-def test_patches_and_pixels_give_the_same_tokens():
+@pytest.mark.parametrize("values", [tiny.config, tiny.ours])  # a product alone, and with a small ConvNet in each patch
+def test_patches_and_pixels_give_the_same_tokens(values):
     """The glance's convolution and a look's product are one embedding."""
     from ps3_training.model.geometry import cut_grid
 
-    v = tiny.model(tiny.config()).vision_model
+    v = tiny.model(values()).vision_model
     pixels = torch.randn(1, 3, 64, 64)
     torch.testing.assert_close(v.trunk.patch_embed.embed(cut_grid(pixels, 16)), v.trunk.patch_embed(pixels), **CLOSE)
 

@@ -24,7 +24,14 @@ REFERENCE = {
         "output_dim": 64, "prompt_proj_dim": 64, "context_length": 12, "vocab_size": 50, "width": 32, "heads": 2, "layers": 2,
     },
 }  # fmt: skip
-OURS = {"geometry": "native", "resampling": "area", "position": "factored"}
+OURS = {
+    "geometry": "native",
+    "resampling": "area",
+    "position": "factored",
+    "patch_stem": "conv",
+    "aux_stem": "conv",
+    "highres_selection_module_kernel_size": 32,
+}
 SENTENCE = {"kind": "sentence", "projection_dim": 40}
 RADIO = {
     "img_size": 256,
