@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from ps3_training.data import augment, backgrounds, captions, catalogue
 
 SIDE = 112  # px, longer side of a cut-out in the bank
 CAPTIONS = 3  # a cut-out
+CORE_SHARE = 0.6  # of cut-outs drawn: names of the hand-written table, which robots are asked for most
 PLACES = {"street": ("street", "pole", "photo"), "room": ("room", "photo"), "any": ("street", "room", "photo")}
 CAPTION_SIZE = 100  # px: says neither "small" nor "large", as the size is drawn later
 
@@ -30,8 +32,35 @@ class Bank:
     pixels: np.ndarray  # uint8 [sum of h * w, 4]
     shape: np.ndarray  # int32 [n, 2]: h, w
     start: np.ndarray  # int64 [n]
-    labels: tuple[dict, ...]  # n: {"means": [...], "texts": [...], "asks": [...]}
+    labels: tuple[dict, ...]  # n: {"means": [...], "texts": [...], "asks": [...], "group": str, "core": bool}
     backgrounds: np.ndarray  # uint8 [m, h, w, 3], red first
+
+    def draw(self, rng: np.random.Generator, alike: int | None = None) -> int:
+        """A cut-out's number: of the hand-written names with CORE_SHARE, else of the wide ones, half of the time group first, so that many
+        signs do not crowd out the rest. alike: one of the group of that cut-out instead.
+        """
+        core, wide, groups = self._pools
+        if alike is not None:
+            pool = groups[self.labels[alike]["group"]]
+        elif len(core) and (rng.random() < CORE_SHARE or not len(wide)):
+            pool = core
+        elif rng.random() < 0.5:
+            pool = wide
+        else:
+            pool = groups[self._wide_groups[rng.integers(len(self._wide_groups))]]
+        return int(pool[rng.integers(len(pool))])
+
+    @cached_property
+    def _pools(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        core = np.array([label["core"] for label in self.labels], bool)
+        groups: dict[str, list[int]] = {}
+        for i, label in enumerate(self.labels):
+            groups.setdefault(label["group"], []).append(i)
+        return np.flatnonzero(core), np.flatnonzero(~core), {name: np.array(members) for name, members in groups.items()}
+
+    @cached_property
+    def _wide_groups(self) -> list[str]:
+        return sorted({label["group"] for label in self.labels if not label["core"]})
 
     def sprite(self, i: int) -> np.ndarray:
         """uint8 [h, w, 4], premultiplied."""
@@ -42,12 +71,12 @@ class Bank:
 def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, processes: int = 2) -> Bank:
     """Make the bank, or read it where `folder` has it: `each` looks of every object that training may see, on `scenes` backgrounds.
 
-    Objects that take a colour and traffic lights, whose drawings vary most, get twice as many.
+    Objects that take a colour and traffic lights, whose drawings vary most, get twice as many; wide ones (wide.py) a third.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "bank.json").exists():
         named = [o for o in catalogue.load() if not o.held_out]
-        jobs = [(number, each * (2 if o.recolour or o.kind == "light" else 1), seed) for number, o in enumerate(named)]
+        jobs = [(number, _looks_of(thing, each), seed) for number, thing in enumerate(named)]
         with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
             made = [entry for entries in pool.map(_looks, jobs, chunksize=4) for entry in entries]
             scenery = np.stack(list(pool.map(_scenery, [(seed, i) for i in range(scenes)])))
@@ -65,6 +94,12 @@ def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, pro
     return Bank(**load_file(folder / "bank.safetensors"), labels=tuple(json.loads((folder / "bank.json").read_text())))
 
 
+def _looks_of(thing: catalogue.NamedObject, each: int) -> int:
+    if not thing.core:
+        return -(-each // 3)
+    return each * (2 if thing.recolour or thing.kind == "light" else 1)
+
+
 def _looks(job: tuple[int, int, int]) -> list[tuple[np.ndarray, dict]]:
     """`count` dressed cut-outs of one object with their captions."""
     number, count, seed = job
@@ -79,7 +114,13 @@ def _looks(job: tuple[int, int, int]) -> list[tuple[np.ndarray, dict]]:
         said = [captions.caption(thing, rng, colour, place[rng.integers(len(place))], CAPTION_SIZE) for _ in range(CAPTIONS)]
         alpha = rgba[..., 3:].astype(np.uint16)
         premultiplied = np.concatenate([(rgba[..., :3] * alpha + 127) // 255, alpha], axis=2).astype(np.uint8)
-        label = {"means": list(captions.means(thing, colour)), "texts": [text for text, _ in said], "asks": [ask for _, ask in said]}
+        label = {
+            "means": list(captions.means(thing, colour)),
+            "texts": [text for text, _ in said],
+            "asks": [ask for _, ask in said],
+            "group": thing.group,
+            "core": thing.core,
+        }
         made.append((premultiplied, label))
     return made
 

@@ -36,6 +36,7 @@ class WarmStartSettings:
     side: int = 6  # patches a side of a crop
     smallest: float = 14.0  # px, longer side of an object in a crop
     largest: float = 150.0  # parts of objects larger than the crop are seen, too
+    alike: float = 0.3  # of objects drawn from the group of the one before, so that look-alikes are each other's negatives
     mosaics: int = 6
     mosaic_cells: int = 8  # low-res cells a side of a mosaic
     objects: int = 14  # a mosaic
@@ -67,11 +68,11 @@ def make_warm_batch(bank: Bank, settings: WarmStartSettings, model: Settings, rn
     return WarmBatch(**crops, **_mosaics(bank, settings, model, rng))
 
 
-def _object(bank: Bank, rng: np.random.Generator) -> tuple[np.ndarray, str, str, frozenset]:
-    i = int(rng.integers(len(bank.labels)))
+def _object(bank: Bank, rng: np.random.Generator, alike: int | None = None) -> tuple[int, str, str, frozenset]:
+    i = bank.draw(rng, alike)
     label = bank.labels[i]
     which = int(rng.integers(len(label["texts"])))
-    return bank.sprite(i), label["texts"][which], label["asks"][which], frozenset(label["means"])
+    return i, label["texts"][which], label["asks"][which], frozenset(label["means"])
 
 
 def _resized(sprite: np.ndarray, width: float, height: float) -> np.ndarray:
@@ -93,8 +94,10 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
     position = np.empty((count, side * side), np.int64)
     mask = np.zeros((count, 4, side * side), bool)
     texts, asks, means = [], [], []
+    drawn = None
     for m in range(count):
-        sprite, text, ask, meaning = _object(bank, rng)
+        drawn, text, ask, meaning = _object(bank, rng, drawn if rng.random() < settings.alike else None)
+        sprite = bank.sprite(drawn)
         size = np.exp(rng.uniform(np.log(settings.smallest), np.log(settings.largest)))
         scale = size / max(sprite.shape[:2])
         sprite = _resized(sprite, sprite.shape[1] * scale, sprite.shape[0] * scale)
@@ -159,9 +162,10 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
     for g in range(settings.mosaics):
         zoom = np.exp(rng.uniform(np.log(0.5), np.log(1.5)))
         image = scenery_crop(bank, rng, side, side, (side / squeeze[0] * zoom, side / squeeze[1] * zoom))
-        here = []
+        here, drawn = [], None
         for slot in rng.permutation(slots * slots)[: settings.objects]:
-            sprite, text, ask, meaning = _object(bank, rng)
+            drawn, text, ask, meaning = _object(bank, rng, drawn if rng.random() < settings.alike else None)
+            sprite = bank.sprite(drawn)
             size = np.exp(rng.uniform(np.log(24), np.log(260))) / max(sprite.shape[:2])  # px of the frame
             sprite = _resized(sprite, sprite.shape[1] * size * squeeze[0], sprite.shape[0] * size * squeeze[1])
             h, w = sprite.shape[:2]

@@ -21,6 +21,7 @@ import numpy as np
 from ps3_ros.errors import Ps3Error
 
 from . import objects as table
+from . import wide
 from .drawing import DRAWN, draw, trim
 
 ASSETS = "PS3_ASSETS"  # environment variable: the folder that fetch_assets filled; default: .assets in the working folder
@@ -51,11 +52,13 @@ def roots():
         "emoji": sorted(assets.glob("lobehub-fluent-emoji-3d-*/package/assets")),
         "clip": [Path(os.environ.get("PS3_OPENCLIPART", "/usr/share/openclipart/svg"))],
         "tux": [Path(os.environ.get("PS3_TUXPAINT", "/usr/share/tuxpaint/stamps"))],
+        "model": [path.parent for path in [assets / "model_views" / "models.json"] if path.is_file()],
     }
     return {name: found[-1] for name, found in places.items() if found and found[-1].is_dir()}
 
 
 SHIPPABLE = ("sign", "emoji", "clip", "drawn")  # roots whose pictures may be redistributed: MIT, MIT, public domain, ours
+OPTIONAL = {"model"}  # roots that load(require=True) does without: made here by views.py, which needs a renderer
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,14 @@ class NamedObject:
     kind: str  # sign, light, street or room
     pictures: tuple
     held_out: bool = False  # never in training frames
+    wider: tuple = ()  # names it answers to beside those of table.FAMILIES
+    core: bool = True  # of the hand-written table; False: of wide.py, with no words but its name
 
     @property
     def families(self):
         """The wider names it answers to: ("speed limit sign", "traffic sign")."""
         wider = [family for family, members in table.FAMILIES.items() if self.name in members]
-        return tuple(wider + ["traffic sign"] * (self.kind == "sign"))
+        return tuple(dict.fromkeys([*wider, *self.wider, *["traffic sign"] * (self.kind == "sign")]))
 
 
 def _parse(line, kind):
@@ -108,11 +113,12 @@ def _find(pattern, places):
     return [(root, str(p)) for p in found if p.stem not in table.EXCLUDED]
 
 
-def load(require=False, only=None):
-    """The objects whose pictures are here, as a tuple in table order.
+def load(require=False, only=None, core_only=False):
+    """The objects whose pictures are here, as a tuple: the table's in its order, then the wide ones (wide.py).
 
     require: True raises AssetError where a whole collection is missing, saying what to install.
     only: keep only pictures of these roots, for example SHIPPABLE for frames that are given away.
+    core_only: leave the wide ones out.
     """
     places = roots()
     missing = sorted({"sign", "emoji", "clip", "tux"} - set(places))
@@ -131,6 +137,14 @@ def load(require=False, only=None):
             loaded.append(
                 NamedObject(name, synonyms, natural, "*" in color, place, group, metres, kind, tuple(pictures), name in table.HELD_OUT)
             )
+    if not core_only:
+        taken = {o.name for o in loaded} | {s for o in loaded for s in o.synonyms} | {f for o in loaded for f in o.families}
+        taken |= {picture for o in loaded for picture in o.pictures}
+        found = [row for row in wide.rows(places, taken) if only is None or row[-1][0][0] in only]
+        names = {o.name for o in loaded} | {row[0] for row in found}
+        for name, place, group, metres, kind, pictures in found:
+            wider = wide.wider(name, kind, names)
+            loaded.append(NamedObject(name, (), "", False, place, group, metres, kind, pictures, wide.held_out(name), wider, core=False))
     return tuple(loaded)
 
 
