@@ -1,6 +1,7 @@
-"""`ps3`: ask about files, run the node, play the demo, check a bundle, export a checkpoint."""
+"""`ps3`: ask about files, run the node, play the demo, check a bundle, export a checkpoint; make data, train and evaluate."""
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
@@ -16,10 +17,19 @@ EXAMPLES = """examples:
   ps3 node --image /front/image_raw --query "stop sign"
 """
 
+# Commands of the training side, whose options live there: {command: (module whose main(argv) runs it, help)}.
+TRAINING = {
+    "data": ("ps3_training.data.cli", "make, check, pack or curate training and test frames (needs the [train] extra)"),
+    "train": ("ps3_training.train", "pre-train or fine-tune a model (needs the [train] extra)"),
+    "eval": ("ps3_training.evaluation.cli", "measure a bundle or checkpoint on a split (needs the [train] extra)"),
+}
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0 done, 2 for input that cannot be used (one sentence on stderr)."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] and argv[0] in TRAINING:
+        return exit_code("ps3", lambda: run_training(argv[0], argv[1:]))
 
     def run() -> int:
         parser = build_parser(argv)
@@ -81,6 +91,8 @@ def build_parser(argv: list[str]) -> argparse.ArgumentParser:
             raise Ps3Error(f"the export needs torch and ONNX ({error}); pip install 'ps3_ros[export]'") from error
         add_arguments(export)
     export.set_defaults(run=run_export)
+    for name, (_, help) in TRAINING.items():
+        commands.add_parser(name, help=help, add_help=False)
     return parser
 
 
@@ -184,6 +196,16 @@ def run_bundle_check(arguments) -> int:
         f"weights: {manifest.license['weights']}"
     )
     return 0
+
+
+def run_training(command: str, argv: list[str]) -> int:
+    """`ps3 data`, `ps3 train`, `ps3 eval`: the training side's own command lines."""
+    module = TRAINING[command][0]
+    try:
+        program = importlib.import_module(module)
+    except ImportError as error:
+        raise Ps3Error(f"ps3 {command} needs the training side ({error}); pip install 'ps3_ros[train]'") from error
+    return program.main(argv)
 
 
 def run_export(arguments) -> int:
