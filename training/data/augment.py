@@ -116,6 +116,49 @@ def camera(frame, rng):
     return frame
 
 
+def weather(frame, rng, horizon):
+    """Haze, rain or dusk over a street, about one in four; the haze is thickest at the horizon (px). BGR uint8 in and out."""
+    kind = rng.random()
+    height, width = frame.shape[:2]
+    if kind < 0.12:
+        rows = np.abs(np.arange(height, dtype=np.float32) - horizon) / height
+        thick = np.clip(float(rng.uniform(0.25, 0.6)) * (1 - 1.8 * rows), 0, 1)
+        grey = float(rng.uniform(150, 225))
+        for start in range(0, height, 20):  # a band at a time: no second frame in float
+            part = float(thick[start : start + 20].mean())
+            band = frame[start : start + 20]
+            if part > 0.01:
+                cv2.convertScaleAbs(band, dst=band, alpha=1 - part, beta=grey * part)
+    elif kind < 0.2:
+        side = 720
+        fall = np.zeros((side, side), np.uint8)
+        length, lean = int(rng.uniform(12, 60)), rng.uniform(-0.25, 0.25)
+        for x, y in rng.integers(0, side, (int(rng.integers(60, 400)), 2)):
+            end = (int(x + lean * length), int(y + length))
+            cv2.line(fall, (int(x), int(y)), end, int(rng.integers(25, 80)), 1, cv2.LINE_AA)
+        fall = np.tile(fall, (-(-height // side), -(-width // side)))[:height, :width]
+        frame = cv2.add(frame, cv2.merge([fall] * 3))
+    elif kind < 0.27:
+        frame = cv2.convertScaleAbs(frame, alpha=float(rng.uniform(0.35, 0.65)), beta=float(rng.uniform(0, 12)))
+    return frame
+
+
+def roll_of(rng):
+    """The camera's roll in degrees: none in two of three frames, else about 2 either way, at most 5."""
+    return float(np.clip(rng.normal(0, 2.2), -5, 5)) if rng.random() < 0.35 else 0.0
+
+
+def rolled(frame, ids, degrees):
+    """(frame, ids, matrix [2, 3] float64, zoom) turned about the middle and enlarged by `zoom` so that no corner is empty."""
+    height, width = frame.shape[:2]
+    turn = abs(np.radians(degrees))
+    zoom = float(np.cos(turn) + max(width, height) / min(width, height) * np.sin(turn))
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, zoom)
+    frame = cv2.warpAffine(frame, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    ids = cv2.warpAffine(ids, matrix, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    return frame, ids, matrix, zoom
+
+
 def fractal(rng, height, width, cells=4, octaves=5, falloff=0.55):
     """Smooth random field, float32 [height, width], about zero mean and unit spread; `cells` across at the coarsest octave."""
     field = np.zeros((height, width), np.float32)

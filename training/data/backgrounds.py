@@ -1,6 +1,7 @@
 """What objects stand in front of: streets (streets.py), rooms (rooms.py), crops of real photographs, and textures."""
 
 import os
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -51,8 +52,40 @@ HELD_OUT_PHOTOS = (
 )
 
 
-def photo_files():
-    """{name: path} of the real photographs on this machine, the held-out ones excluded."""
+# What the scenery itself shows: the absence of such things is never claimed and none is pasted in. Last words of names and synonyms.
+SHOWN = {
+    "street": """
+        tree trees house home building office road street window door sky cloud lamp post streetlight pole hill mountain grass sidewalk
+        pavement wall crosswalk bush plant sun fog bridge roof town city store factory motorway wood forest sunset sunrise dusk evening
+    """,
+    "room": "table shelf shelves cupboard cabinet wall window wood board room desk sky cloud picture frame",
+    "photo": """
+        tree trees leaf leaves water wave sea ocean sky cloud sun sunset sunrise mountain hill grass meadow forest bridge insect dragonfly
+        flower blossom bloom seedling herb plant wood sand desert dune rain drop droplet storm lightning moon star stars city town night
+        evening island beach building house road path rock stone snow window blinds herd landscape park river lake wind
+        bowl fruit fig pomegranate guava melon food
+    """,
+    "texture": "ball circle square diamond button pattern",
+}
+
+
+def shows(place, names):
+    """True if scenery of this place may itself show one of the names, by its last word."""
+    words = SHOWN[place].split()
+    return any(name.lower().replace("-", " ").split()[-1] in words for name in names if name.strip())
+
+
+def for_test(name):
+    """True for a photograph that is kept for test frames: one in five, by a checksum of its name, wherever it lies."""
+    return zlib.crc32(name.encode()) % 5 == 0
+
+
+def photo_files(held_out=False):
+    """{name: path} of the real photographs on this machine for training, or, held_out, of those kept for test frames."""
+    return {name: path for name, path in _all_photos().items() if for_test(name) is held_out}
+
+
+def _all_photos():
     folders = os.environ.get(PHOTO_FOLDERS)
     if folders:
         found = [p for f in folders.split(os.pathsep) for p in sorted(Path(f).glob("*.jpg"))]
@@ -79,11 +112,11 @@ def _photo(path):
     return image
 
 
-def photo(rng):
-    """A random crop of a real photograph, mirrored half of the time; a texture where there are none."""
-    files = photo_files()
+def photo(rng, held_out=False):
+    """A random crop of a real photograph, mirrored half of the time; a texture where there are none. held_out: one kept for test frames."""
+    files = photo_files(held_out)
     if not files:
-        return texture(rng)
+        return texture(rng, held_out)
     names = sorted(files)
     image = _photo(str(files[names[rng.integers(len(names))]]))
     height, width = image.shape[:2]
@@ -96,12 +129,20 @@ def photo(rng):
     return Background(pixels[:, ::-1].copy() if rng.random() < 0.5 else pixels, "photo")
 
 
-def texture(rng):
-    """A colour field with noise, stripes, checks or blobs: nothing real, so that words rest on the objects alone."""
+def texture(rng, held_out=False):
+    """A colour field with noise, stripes, checks or blobs: nothing real, so that words rest on the objects alone.
+
+    held_out: rings or a grid of dots, which only test frames have.
+    """
     small_w, small_h = WIDTH // 4, HEIGHT // 4
     a, b = rng.uniform(0, 255, (2, 3)).astype(np.float32)
     kind = rng.integers(4)
-    if kind == 0:
+    if held_out:
+        y, x = np.mgrid[:small_h, :small_w].astype(np.float32)
+        period, at = float(rng.uniform(20, 160)), rng.uniform(0, 1, 2) * (small_w, small_h)
+        rings = np.sin(np.hypot(x - at[0], y - at[1]) * 2 * np.pi / period) * 1.5
+        field = rings if kind < 2 else 3 * np.sin(x * np.pi / period) * np.sin(y * np.pi / period)
+    elif kind == 0:
         field = fractal(rng, small_h, small_w, cells=int(rng.integers(2, 24)))
     elif kind == 1:
         angle, period = rng.uniform(0, np.pi), rng.uniform(12, 160)
@@ -119,11 +160,14 @@ def texture(rng):
     return Background(grain(rng, image, float(rng.uniform(0, 0.8)), 120), "texture")
 
 
-def make(rng, place=None):
-    """A background of the given place, or of a random one: streets 38%, rooms 34%, photographs 20%, textures 8%."""
+def make(rng, place=None, held_out=False):
+    """A background of the given place, or of a random one: streets 38%, rooms 34%, photographs 20%, textures 8%.
+
+    held_out: with the photographs, styles and colours that are kept for test frames, and none of those of training frames.
+    """
     if place is None:
         place = ("street", "room", "photo", "texture")[int(np.searchsorted([0.38, 0.72, 0.92, 1.0], rng.random(), side="right"))]
     makers = {"street": street, "room": room, "photo": photo, "texture": texture}
     if place not in makers:
         raise ValueError(f"There is no background named {place!r}; use one of {', '.join(makers)}.")
-    return makers[place](rng)
+    return makers[place](rng, held_out)

@@ -75,9 +75,17 @@ def warp_onto(image, texture_image, quad):
     cv2.copyTo(warped, mask, part)
 
 
-@lru_cache(maxsize=12)
+TREES, TEST_TREES = 12, 4  # crowns of training frames, and those of test frames
+
+
+def crown(rng, held_out=False):
+    """A random tree crown, leaves(n): held_out chooses among those that training frames never show."""
+    return leaves(TREES + int(rng.integers(TEST_TREES)) if held_out else int(rng.integers(TREES)))
+
+
+@lru_cache(maxsize=TREES + TEST_TREES)
 def leaves(seed):
-    """A tree crown or bush: RGBA-like (BGR uint8, alpha uint8), 512 px, from leaf-sized blots."""
+    """A tree crown or bush: RGBA-like (BGR uint8, alpha uint8), 512 px, from leaf-sized blots; from TREES on in autumn colours."""
     rng = np.random.default_rng([seed, 77])
     side = 512
     field = fractal(rng, side, side, cells=6, octaves=5, falloff=0.8)
@@ -87,14 +95,23 @@ def leaves(seed):
     speck = fractal(rng, side, side, cells=70, octaves=2, falloff=0.9)
     light = 0.75 + 0.22 * speck - 0.25 * y + 0.1 * field
     green = np.array([rng.uniform(25, 55), rng.uniform(75, 125), rng.uniform(40, 100)])
+    if seed >= TREES:
+        green = green[[0, 2, 1]] * (1.0, 1.0, 1.5)
     color = np.clip(green * light[..., None], 0, 255).astype(np.uint8)
     alpha *= np.clip(1.3 + 0.7 * speck, 0, 1)
     return color, (alpha * 255).astype(np.uint8)
 
 
-def sky_over(rng, height):
+def sky_over(rng, height, held_out=False):
+    """A sky with clouds, uint8 [height, WIDTH, 3] BGR. held_out: in colours of test frames only (violet dusk, yellow haze)."""
     day = rng.random()
-    if day < 0.6:
+    if held_out:
+        top, low = (
+            ((rng.uniform(120, 170), rng.uniform(60, 90), rng.uniform(100, 140)), (rng.uniform(170, 210), rng.uniform(150, 180), 225))
+            if day < 0.5
+            else ((rng.uniform(130, 160), rng.uniform(170, 195), rng.uniform(190, 215)), (rng.uniform(160, 190), 215, 235))
+        )
+    elif day < 0.6:
         top, low = (
             (rng.uniform(190, 240), rng.uniform(120, 170), rng.uniform(60, 110)),
             (rng.uniform(225, 250), rng.uniform(205, 235), rng.uniform(180, 220)),

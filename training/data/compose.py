@@ -2,6 +2,8 @@
 
 scene = compose.scene(objects, seed, split="train")       # same arguments, same scene
 scene.pixels  uint8 [2160, 3840, 3] BGR;  scene.things    tuple[Thing]: box, name, text, asks, ...
+
+The objects are chosen in choosing.py, placed in placing.py and spoken of in captions.py and relations.py.
 """
 
 from dataclasses import dataclass, replace
@@ -9,11 +11,13 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from . import augment, backgrounds, canvas, captions, catalogue
+from ps3_ros.errors import Ps3Error
 
-SMALLEST, LARGEST = 24, 600  # px, longer side of a pasted object
+from . import augment, backgrounds, canvas, captions, catalogue, choosing, placing, relations, words
+
 VISIBLE = 0.45  # an object of which less than this fraction can be seen gets no caption
 OPAQUE = 110  # alpha from which a pixel counts as the object's
+LEAST = 14  # px, longer side of the smallest box with a caption
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,29 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A frame with what is in it. `absent`: names of catalogue objects that are not in it, for questions without an answer."""
+    """A frame with what is in it. `absent`: names that nothing in it answers to, for questions without an answer; `absent_text`: such
+    questions in words, one a name.
+    """
 
     pixels: np.ndarray
     place: str
     things: tuple
     global_text: str
     absent: tuple
+    absent_text: tuple
+
+
+@dataclass(frozen=True)
+class Put:
+    """An object as it was pasted: its cut-out `rgba` at x, y (px), its number in the ids, and whether it is on a pole."""
+
+    obj: object
+    colour: str | None
+    rgba: np.ndarray
+    x: int
+    y: int
+    number: int
+    pole: bool
 
 
 def paste_object(frame, ids, rgba, x, y, number):
@@ -51,23 +71,23 @@ def paste_object(frame, ids, rgba, x, y, number):
         ids[y1:y2, x1:x2][alpha[y1 - y : y2 - y, x1 - x : x2 - x] >= OPAQUE] = number
 
 
-def visible_box(ids, rgba, x, y, number):
-    """((x1, y1, x2, y2), fraction) of the pixels of `number` that stayed visible; (None, 0.0) if none did."""
-    total = int((rgba[..., 3] >= OPAQUE).sum())
-    height, width = rgba.shape[:2]
-    x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + width, ids.shape[1]), min(y + height, ids.shape[0])
-    if total == 0 or x2 <= x1 or y2 <= y1:
-        return None, 0.0
+def box_within(ids, region, number):
+    """((x1, y1, x2, y2) or None, count) of the pixels of `number` inside the region, x1 y1 x2 y2 px."""
+    x1, y1, x2, y2 = max(region[0], 0), max(region[1], 0), min(region[2], ids.shape[1]), min(region[3], ids.shape[0])
+    if x2 <= x1 or y2 <= y1:
+        return None, 0
     seen = ids[y1:y2, x1:x2] == number
     columns, rows = np.flatnonzero(seen.any(0)), np.flatnonzero(seen.any(1))
     if not len(rows):
-        return None, 0.0
-    return (x1 + int(columns[0]), y1 + int(rows[0]), x1 + int(columns[-1]) + 1, y1 + int(rows[-1]) + 1), float(seen.sum()) / total
+        return None, 0
+    return (x1 + int(columns[0]), y1 + int(rows[0]), x1 + int(columns[-1]) + 1, y1 + int(rows[-1]) + 1), int(seen.sum())
 
 
-def _size(rng, smallest=SMALLEST, largest=LARGEST):
-    """Log-uniform, leaning to the small end: half of the objects are below about 90 px."""
-    return int(round(smallest * (largest / smallest) ** (rng.random() ** 1.3)))
+def visible_box(ids, rgba, x, y, number):
+    """((x1, y1, x2, y2), fraction) of the pixels of `number` that stayed visible; (None, 0.0) if none did."""
+    total = int((rgba[..., 3] >= OPAQUE).sum())
+    box, seen = box_within(ids, (x, y, x + rgba.shape[1], y + rgba.shape[0]), number)
+    return box, seen / total if box and total else 0.0
 
 
 def _shadow(frame, x, y, width, height, strength):
@@ -106,125 +126,57 @@ def replace_pictures(obj, pictures):
     return replace(obj, pictures=tuple(pictures))
 
 
-def _choose(objects, rng, count, split):
-    """Objects for a scene; in 3 of 10 scenes half of them come from one group, so that telling them apart matters."""
-    pool = [o for o in objects if not o.held_out]
-    rare = [o for o in objects if o.held_out] if split == "test" else []
-    lights = [o for o in pool if o.kind == "light"]
-    chosen = []
-    if rng.random() < 0.3:
-        first = pool[rng.integers(len(pool))]
-        alike = [o for o in pool if o.group == first.group]
-        chosen = [alike[rng.integers(len(alike))] for _ in range(max(2, count // 2))]
-    if lights and pool and chosen == [] and any(o.kind == "sign" for o in pool) and rng.random() < 0.5:
-        chosen = [lights[rng.integers(len(lights))] for _ in range(int(rng.integers(1, 3)))]
-    while len(chosen) < count:
-        source = rare if rare and rng.random() < 0.12 else pool
-        if source is pool and rng.random() < 0.5:  # first a group, then a member: not only signs because there are many
-            groups = sorted({o.group for o in pool})
-            group = groups[rng.integers(len(groups))]
-            source = [o for o in pool if o.group == group]
-        chosen.append(source[rng.integers(len(source))])
-    return [chosen[i] for i in rng.permutation(len(chosen))]
-
-
-def _place_in_street(background, obj, rng):
-    """(size px, x centre, bottom y, ground y) for an object in a street, from its real size; None if no place was found."""
-    center, left, right = background.road
-    for _ in range(12):
-        size = _size(rng)
-        scale = size / obj.metres  # px a metre at its distance
-        ground = background.horizon + background.camera * scale
-        raised = 0.0
-        if obj.kind in ("sign", "light"):
-            raised = float(rng.uniform(1.5, 2.6)) if obj.kind == "sign" else float(rng.uniform(2.2, 4.5))
-        bottom = ground - raised * scale
-        if obj.kind in ("sign", "light"):
-            side = left - rng.uniform(0.3, 2.2) if rng.random() < 0.45 else right + rng.uniform(0.3, 2.2)
-            if obj.kind == "light" and rng.random() < 0.35:
-                side = rng.uniform(left, right)  # hung over the road
-        elif obj.group in ("vehicle", "two wheels"):
-            side = rng.uniform(left + 1, right - 1)
-        else:
-            side = left - rng.uniform(0.2, 3) if rng.random() < 0.5 else right + rng.uniform(0.2, 3)
-        x = center + side * scale
-        if scale > 900 or not -0.1 * size < x < canvas.WIDTH + 0.1 * size:
-            x = rng.uniform(size, canvas.WIDTH - size)  # near things: anywhere across
-        if bottom - size * 0.8 > 0 and bottom - size * 0.4 < canvas.HEIGHT:
-            return size, x, bottom, ground
-    return None
-
-
-def _place_in_room(background, obj, rng):
-    stand = background.stands[rng.integers(len(background.stands))]
-    if rng.random() < 0.15 and obj.group in ("clock", "furniture", "clothes", "music"):  # on the wall
-        size = _size(rng, 48)
-        return size, rng.uniform(size, canvas.WIDTH - size), rng.uniform(size, canvas.HEIGHT * 0.5), None
-    relative = (obj.metres / 0.2) ** 0.45  # big things are bigger, but a shelf of matchsticks and wardrobes helps nobody
-    size = _size(rng, SMALLEST, 420)
-    size = int(
-        np.clip(size * relative, SMALLEST, min(LARGEST, stand.scale * 0.32 if stand.y < background.pixels.shape[0] * 0.5 else LARGEST))
-    )
-    return size, rng.uniform(stand.x1, stand.x2), stand.y, stand.y
-
-
-def _overlap(box, others):
-    """Largest part of `box`, or of one of the others, that both share."""
-    worst = 0.0
-    for other in others:
-        w = min(box[2], other[2]) - max(box[0], other[0])
-        h = min(box[3], other[3]) - max(box[1], other[1])
-        if w > 0 and h > 0:
-            small = min((box[2] - box[0]) * (box[3] - box[1]), (other[2] - other[0]) * (other[3] - other[1]))
-            worst = max(worst, w * h / max(small, 1))
-    return worst
-
-
-def scene(objects, seed, split="train", place=None):
-    """One scene. objects: from catalogue.load(). seed: int or sequence of ints. split: train or test (held-out objects and phrasings).
-
-    Raises ValueError for an unknown split or an empty catalogue.
-    """
-    if split not in ("train", "test"):
-        raise ValueError(f"There is no split named {split!r}; use train or test.")
-    if not objects:
-        raise ValueError(
-            "The catalogue is empty, so no scene can be made; fetch the pictures first (python -m ps3_training.data.fetch_assets)."
-        )
-    rng = np.random.default_rng(seed)
-    background = backgrounds.make(rng, place)
-    frame = background.pixels
-    fitting = {"street": ("street", "any"), "room": ("room", "any")}.get(background.place, ("street", "room", "any"))
-    pool = [o for o in objects if o.place in fitting] or list(objects)
-    chosen = _choose(pool, rng, int(rng.integers(4, 11)), split)
-
-    placed = []  # (object, colour, size, x centre, bottom, ground)
+def _place_all(background, chosen, rng):
+    """[(object, colour, size, x centre, bottom y, ground y), ...], far first; some come as two or three side by side."""
+    placed = []
     for obj in chosen:
         colour = None
         if obj.recolour and rng.random() < 0.6:
             colour = list(catalogue.COLOURS)[rng.integers(len(catalogue.COLOURS))]
-        if background.place == "street" and background.road[2] > background.road[1]:
-            where = _place_in_street(background, obj, rng)
-        elif background.place == "room" and background.stands:
-            where = _place_in_room(background, obj, rng)
-        else:
-            size = _size(rng)
-            where = size, rng.uniform(0, canvas.WIDTH), rng.uniform(size * 0.5, canvas.HEIGHT), None
-        if where:
-            placed.append((obj, colour, *where))
-    placed.sort(key=lambda p: (p[5] or p[4]) if background.place == "street" else p[4])  # far first
+        where = placing.place(background, obj, rng)
+        if not where:
+            continue
+        placed.append((obj, colour, *where))
+        if rng.random() < 0.07 and obj.kind not in ("sign", "light"):
+            size, center, bottom, ground = where
+            side = 1 if center < canvas.WIDTH / 2 else -1
+            for step in range(1, int(rng.integers(2, 4))):
+                apart = center + side * step * size * rng.uniform(1.0, 1.25)
+                placed.append((obj, colour, max(8, int(size * rng.uniform(0.9, 1.1))), apart, bottom, ground))
+    placed.sort(key=lambda p: (p[5] or p[4]) if background.place == "street" else p[4])
+    return placed
 
+
+def _hide(frame, ids, rng, put, size, held_out):
+    """Something in front of an object that was just pasted: leaves or a post."""
+    height, width = put.rgba.shape[:2]
+    if rng.random() < 0.5:
+        color, alpha = canvas.crown(rng, held_out)
+        side = int(size * rng.uniform(0.4, 0.8))
+        color, alpha = cv2.resize(color, (side, side)), cv2.resize(alpha, (side, side))
+        x, y = int(put.x + rng.uniform(-0.3, 0.7) * width), int(put.y + rng.uniform(-0.3, 0.7) * height)
+        canvas.paste(frame, color, alpha, x, y)
+        x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + side, frame.shape[1]), min(y + side, frame.shape[0])
+        if x2 > x1 and y2 > y1:
+            ids[y1:y2, x1:x2][alpha[y1 - y : y2 - y, x1 - x : x2 - x] >= OPAQUE] = 0
+    else:
+        middle = put.x + width * rng.uniform(0.1, 0.9)
+        _pole(frame, ids, rng, middle, put.y - height, put.y + height * 2, max(2, size * rng.uniform(0.05, 0.15)))
+
+
+def _paste_all(background, placed, rng, held_out):
+    """(ids uint8 [H, W], [Put, ...]): pastes onto the background's pixels; what would cover another thing is moved or left out."""
+    frame = background.pixels
     ids = np.zeros(frame.shape[:2], np.uint8)
-    put = []  # (object, colour, rgba, x, y, number, on a pole)
-    taken = []
+    done, taken = [], []
     for obj, colour, size, center, bottom, ground in placed:
         lying = background.place in ("photo", "texture") and obj.kind not in ("sign", "light") and rng.random() < 0.3
-        rgba = augment.dressed(catalogue.render(obj, rng, size, colour), rng, obj.kind, lying=lying)
+        rgba = augment.dressed(words.cut_out(obj, rng, size, colour), rng, obj.kind, lying=lying)
         height, width = rgba.shape[:2]
         for _ in range(8):
             x, y = int(round(center - width / 2)), int(round(bottom - height))
             box = (x, y, x + width, y + height)
-            if _overlap(box, taken) < 0.25:
+            if placing.overlap(box, taken) < 0.25:
                 break
             center = center + rng.normal(0, 2.5 * size) if ground is not None else rng.uniform(0, canvas.WIDTH)
             if ground is None:
@@ -233,7 +185,6 @@ def scene(objects, seed, split="train", place=None):
             if rng.random() < 0.8:
                 continue
         taken.append(box)
-        number = len(put) + 1
         pole = background.place == "street" and obj.kind in ("sign", "light")
         if pole or ground is not None:
             stand(frame, ids, rng, rgba, x, y, size, ground if pole else None, standing=True)
@@ -241,42 +192,107 @@ def scene(objects, seed, split="train", place=None):
             offset = int(max(1, size * rng.uniform(0.02, 0.08)))
             shade = cv2.GaussianBlur(rgba[..., 3], (0, 0), max(0.6, size * 0.02))
             canvas.paste(frame, np.zeros((height, width, 3), np.uint8), (shade * 0.4).astype(np.uint8), x + offset, y + offset)
-        paste_object(frame, ids, rgba, x, y, number)
-        put.append((obj, colour, rgba, x, y, number, pole))
-        if rng.random() < 0.05 and size > 60:  # something in front: leaves or a post
-            if rng.random() < 0.5:
-                color, alpha = canvas.leaves(int(rng.integers(12)))
-                side = int(size * rng.uniform(0.4, 0.8))
-                color, alpha = cv2.resize(color, (side, side)), cv2.resize(alpha, (side, side))
-                lx, ly = int(x + rng.uniform(-0.3, 0.7) * width), int(y + rng.uniform(-0.3, 0.7) * height)
-                canvas.paste(frame, color, alpha, lx, ly)
-                x1, y1, x2, y2 = max(lx, 0), max(ly, 0), min(lx + side, frame.shape[1]), min(ly + side, frame.shape[0])
-                if x2 > x1 and y2 > y1:
-                    ids[y1:y2, x1:x2][alpha[y1 - ly : y2 - ly, x1 - lx : x2 - lx] >= OPAQUE] = 0
-            else:
-                _pole(
-                    frame, ids, rng, x + width * rng.uniform(0.1, 0.9), y - height, y + height * 2, max(2, size * rng.uniform(0.05, 0.15))
-                )
+        paste_object(frame, ids, rgba, x, y, len(done) + 1)
+        done.append(Put(obj, colour, rgba, x, y, len(done) + 1, pole))
+        if rng.random() < 0.05 and size > 60:
+            _hide(frame, ids, rng, done[-1], size, held_out)
+    return ids, done
 
-    things, present = [], set()
-    for obj, colour, rgba, x, y, number, pole in put:
-        box, fraction = visible_box(ids, rgba, x, y, number)
+
+def window(size):
+    """x1, y1, x2, y2 of the largest part of the canvas with the aspect of size (width, height) px. Raises Ps3Error for a size that is
+    not within 64 px and the canvas.
+    """
+    width, height = (int(v) for v in size)
+    if not (64 <= width <= canvas.WIDTH and 64 <= height <= canvas.HEIGHT):
+        raise Ps3Error(f"A frame of {width} x {height} px cannot be made; ask for 64 x 64 to {canvas.WIDTH} x {canvas.HEIGHT} px.")
+    scale = min(canvas.WIDTH / width, canvas.HEIGHT / height)
+    w, h = round(width * scale), round(height * scale)
+    x, y = (canvas.WIDTH - w) // 2, (canvas.HEIGHT - h) // 2
+    return x, y, x + w, y + h
+
+
+def turned_box(ids, put, matrix, zoom):
+    """(box or None, fraction) of a pasted object in ids that were turned by `matrix` [2, 3] and enlarged by `zoom`."""
+    height, width = put.rgba.shape[:2]
+    corners = np.array([[put.x, put.y], [put.x + width, put.y], [put.x, put.y + height], [put.x + width, put.y + height]], np.float64)
+    corners = corners @ matrix[:, :2].T + matrix[:, 2]
+    (x1, y1), (x2, y2) = np.floor(corners.min(0)).astype(int) - 1, np.ceil(corners.max(0)).astype(int) + 1
+    box, seen = box_within(ids, (int(x1), int(y1), int(x2), int(y2)), put.number)
+    total = int((put.rgba[..., 3] >= OPAQUE).sum()) * zoom * zoom
+    return box, min(1.0, seen / total) if box and total else 0.0
+
+
+def _captioned(ids, done, background, size, matrix, zoom, rng, split):
+    """(things, what can be seen [(object, colour), ...], names of those without a caption) of a frame of `size` (width, height) px."""
+    scale = size[0] / ids.shape[1]
+    things, seen, silent = [], [], set()
+    for put in done:
+        box, fraction = turned_box(ids, put, matrix, zoom)
         if box is None:
             continue
+        obj, colour = put.obj, put.colour
         meaning = captions.means(obj, colour)
-        present.update(meaning)
-        if fraction < VISIBLE or max(box[2] - box[0], box[3] - box[1]) < 14:
+        seen.append((obj, colour))
+        box = tuple(int(v) for v in (*np.floor(np.multiply(box[:2], scale)), *np.ceil(np.multiply(box[2:], scale))))
+        box = (*box[:2], min(box[2], size[0]), min(box[3], size[1]))
+        side = max(box[2] - box[0], box[3] - box[1])
+        if fraction < VISIBLE or side < LEAST or (words.is_text(obj) and fraction < 0.8):
+            silent.update(meaning)
             continue
+        third = (int(1.5 * (box[0] + box[2]) / size[0]), int(1.5 * (box[1] + box[3]) / size[1]))
         text, asks = captions.caption(
             obj,
             rng,
             colour,
-            "pole" if pole else background.place,
-            max(box[2] - box[0], box[3] - box[1]),
-            held_out=split == "test" and rng.random() < 0.25,
+            "pole" if put.pole else background.place,
+            side,
+            held_out=split == "test-phrasing",
+            where=(min(third[0], 2), min(third[1], 2)),
+            visible=fraction,
         )
         things.append(Thing(obj.name, text, asks, meaning, box, round(fraction, 3), colour or "", not obj.held_out))
-    absent = [o.name for o in objects if o.name not in present and not set(o.families) & present]
-    absent = tuple(absent[i] for i in rng.permutation(len(absent))[:4])
-    words = [f"{t.colour} {t.name}".strip() for t in sorted(things, key=lambda t: (t.box[0] - t.box[2]) * (t.box[3] - t.box[1]))]
-    return Scene(augment.camera(frame, rng), background.place, tuple(things), captions.global_caption(background.place, words, rng), absent)
+    return things, seen, silent
+
+
+def scene(objects, seed, split="train", place=None, size=(canvas.WIDTH, canvas.HEIGHT)):
+    """One scene. objects: from catalogue.load(). seed: int or sequence of ints. split: a key of choosing.SPLITS: `train`; `test-seen` (seen
+    objects), `test-new` (held-out objects, seen ones beside them), `test-phrasing` (phrasings that train lacks); test backgrounds are never
+    those of train. place: a key of captions.CONTEXT. size: (width, height) px of the frame, at most 3840 x 2160.
+
+    Raises ValueError for an unknown split or place, a size that cannot be made, or an empty catalogue.
+    """
+    if split not in choosing.SPLITS:
+        raise ValueError(f"There is no split named {split!r}; use {', '.join(choosing.SPLITS)}.")
+    if not objects:
+        raise ValueError(
+            "The catalogue is empty, so no scene can be made; fetch the pictures first (python -m ps3_training.data.fetch_assets)."
+        )
+    x1, y1, x2, y2 = window(size)
+    rng = np.random.default_rng(seed)
+    held_out = split != "train"
+    background = backgrounds.make(rng, place, held_out)
+    chosen = choosing.choose(objects, rng, int(rng.integers(4, 11)), split, background.place)
+    ids, done = _paste_all(background, _place_all(background, chosen, rng), rng, held_out)
+
+    frame, matrix, zoom = background.pixels, np.eye(2, 3), 1.0
+    if background.place == "street":
+        frame = augment.weather(frame, rng, background.horizon)
+    roll = augment.roll_of(rng)
+    if roll:
+        frame, ids, matrix, zoom = augment.rolled(frame, ids, roll)
+    if (x1, y1, x2, y2) != (0, 0, canvas.WIDTH, canvas.HEIGHT):
+        frame, ids, matrix = frame[y1:y2, x1:x2], ids[y1:y2, x1:x2], matrix - [[0, 0, x1], [0, 0, y1]]
+    if frame.shape[1::-1] != tuple(size):
+        frame = cv2.resize(frame, tuple(size), interpolation=cv2.INTER_AREA)
+
+    things, seen, silent = _captioned(ids, done, background, size, matrix, zoom, rng, split)
+    nouns = [f"{t.colour} {t.name}".strip() for t in sorted(things, key=lambda t: (t.box[0] - t.box[2]) * (t.box[3] - t.box[1]))]
+    things = relations.relate(things, rng, split == "test-phrasing")
+    if split != "test-phrasing":
+        things = relations.count(things, silent, rng)
+    count = 4 if split == "train" else max(4, len(things))
+    absent = choosing.absent_names(objects, seen, rng, count, split, background.place)
+    absent_text = tuple(captions.absent_caption(name, rng, split == "test-phrasing") for name in absent)
+    words_for_all = captions.global_caption(background.place, nouns, rng)
+    return Scene(augment.camera(frame, rng), background.place, tuple(things), words_for_all, absent, absent_text)

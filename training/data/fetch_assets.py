@@ -20,6 +20,8 @@ DEBIAN = {  # package: what of it is used
     "lomiri-wallpapers-20.04": "photographs as backgrounds, and the sample frame (CC-BY-SA)",
     "plasma-workspace-wallpapers": "photographs as backgrounds (LGPL-3, GPL-2+: used in training only)",
     "mate-backgrounds": "photographs as backgrounds (GPL-2+: used in training only)",
+    "fonts-roadgeek": "letters of road signs (MIT)",
+    "fonts-dejavu": "letters of signs and labels (Bitstream Vera licence)",
 }
 
 
@@ -90,6 +92,8 @@ def missing_debian():
         "lomiri-wallpapers-20.04": "/usr/share/backgrounds/Kleiber_by_Lukas_Baubkus.jpg",
         "plasma-workspace-wallpapers": "/usr/share/wallpapers/BytheWater",
         "mate-backgrounds": "/usr/share/backgrounds/mate",
+        "fonts-roadgeek": "/usr/share/fonts/truetype/roadgeek",
+        "fonts-dejavu": "/usr/share/fonts/truetype/dejavu/DejaVuSerif-Italic.ttf",
     }
     return [package for package, path in signs.items() if not Path(path).exists()]
 

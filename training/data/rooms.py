@@ -25,16 +25,36 @@ def _wood(rng, width, height):
     return image
 
 
-@lru_cache(maxsize=10)
+BOARDS, TEST_BOARDS = 10, 4  # pieces of wood of training frames, and those of test frames
+
+
+@lru_cache(maxsize=BOARDS + TEST_BOARDS)
 def _wood_stock(seed):
     return _wood(np.random.default_rng([seed, 5]), 1600, 600)
 
 
-def _wall(rng):
+def _test_wall(rng, image, base):
+    """Draws what only walls of test frames have: bricks, or diamonds. In place."""
+    w, h = int(rng.integers(90, 260)), int(rng.integers(45, 110))
+    joint = rgb(*(base * rng.uniform(0.65, 0.9)))
+    if rng.random() < 0.5:
+        for row, y in enumerate(range(0, HEIGHT, h)):
+            cv2.line(image, (0, y), (WIDTH, y), joint, 5)
+            for x in range((row % 2) * w // 2, WIDTH, w):
+                cv2.line(image, (x, y), (x, y + h), joint, 5)
+    else:
+        for x in range(-HEIGHT, WIDTH + HEIGHT, 2 * w):
+            cv2.line(image, (x, 0), (x + HEIGHT, HEIGHT), joint, max(3, w // 20), cv2.LINE_AA)
+            cv2.line(image, (x, 0), (x - HEIGHT, HEIGHT), joint, max(3, w // 20), cv2.LINE_AA)
+
+
+def _wall(rng, held_out=False):
     base = np.array([1.0, 1.0, 1.0]) * rng.uniform(95, 215) + rng.normal(0, 16, 3)
     image = np.full((HEIGHT, WIDTH, 3), np.clip(base, 20, 250), np.uint8)
     kind = rng.random()
-    if kind < 0.3:  # tiles
+    if held_out:
+        _test_wall(rng, image, base)
+    elif kind < 0.3:  # tiles
         w, h = int(rng.integers(120, 420)), int(rng.integers(120, 320))
         joint = rgb(*(base * rng.uniform(0.7, 0.92)))
         for x in range(int(rng.integers(w)), WIDTH, w):
@@ -60,14 +80,21 @@ def _wall(rng):
     return cv2.multiply(image, cv2.merge([light] * 3), dtype=cv2.CV_8U)
 
 
-def room(rng):
-    """A wall with a table, and shelves or a cupboard; the tops of both are where things stand."""
-    image = _wall(rng)
+def room(rng, held_out=False):
+    """A wall with a table, and shelves or a cupboard; the tops of both are where things stand.
+
+    held_out: in the styles kept for test frames: other walls, and other pieces of wood.
+    """
+
+    def wood():
+        return _wood_stock(BOARDS + int(rng.integers(TEST_BOARDS)) if held_out else int(rng.integers(BOARDS)))
+
+    image = _wall(rng, held_out)
     stands = []
     if rng.random() < 0.35:  # a window
         w, h = int(rng.uniform(500, 1200)), int(rng.uniform(500, 1000))
         x, y = int(rng.uniform(0, WIDTH - w)), int(rng.uniform(0, 500))
-        image[y : y + h, x : x + w] = cv2.resize(sky_over(rng, 540)[:, : WIDTH // 2], (w, h))
+        image[y : y + h, x : x + w] = cv2.resize(sky_over(rng, 540, held_out)[:, : WIDTH // 2], (w, h))
         cv2.rectangle(image, (x, y), (x + w, y + h), (235, 238, 240), 36)
         cv2.line(image, (x + w // 2, y), (x + w // 2, y + h), (235, 238, 240), 26)
     table_y = HEIGHT * float(rng.uniform(0.55, 0.85))
@@ -80,7 +107,7 @@ def room(rng):
         gap = (table_y - top) / shelves
         if gap > 230:
             thick = int(rng.uniform(18, 50))
-            stock = _wood_stock(int(rng.integers(10)))
+            stock = wood()
             if rng.random() < 0.4:  # a cupboard behind
                 behind = image[max(0, int(top - gap * 0.8)) : int(table_y), int(x1) : int(x2)]
                 behind[...] = cv2.convertScaleAbs(cv2.resize(stock, behind.shape[1::-1], interpolation=cv2.INTER_LINEAR), alpha=0.6)
@@ -94,14 +121,14 @@ def room(rng):
     # the table: a board seen from a little above
     depth = HEIGHT - table_y
     inset = float(rng.uniform(0, 0.35)) * WIDTH * 0.3
-    stock = _wood_stock(int(rng.integers(10)))
+    stock = wood()
     if rng.random() < 0.35:
         plain = np.full((60, 160, 3), np.clip(rng.uniform(60, 235) + rng.normal(0, 20, 3), 10, 250), np.uint8)
         stock = grain(rng, cv2.resize(plain, (1600, 600)), 0.3, 90)
     full = rng.random() < 0.55
     front = HEIGHT if full else table_y + depth * float(rng.uniform(0.4, 0.8))
     if not full:  # floor below the table
-        floor = cv2.resize(_wood_stock(int(rng.integers(10))), (WIDTH, int(depth * 0.7) + 1))
+        floor = cv2.resize(wood(), (WIDTH, int(depth * 0.7) + 1))
         image[HEIGHT - floor.shape[0] :] = cv2.convertScaleAbs(floor, alpha=0.6)
     warp_onto(image, stock, [(inset, table_y), (WIDTH - inset, table_y), (WIDTH + 200, front), (-200, front)])
     if not full:

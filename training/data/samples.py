@@ -1,7 +1,7 @@
 """The sample frames of the repository: python -m ps3_training.data.samples --out samples
 
 Three frames of 3840 x 2160 with their queries and true boxes. All pictures in them may be redistributed, and none of the scenes or
-photographs is in the training data: scene seeds begin with 9 (training uses 0 and 1), the photograph is in backgrounds.HELD_OUT_PHOTOS.
+photographs is in the training data: scene seeds begin with 9 (the splits use 0 to 3), the photograph is in backgrounds.HELD_OUT_PHOTOS.
 """
 
 import argparse

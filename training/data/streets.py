@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from .augment import fractal
-from .canvas import HEIGHT, WIDTH, Background, grain, leaves, paste, rgb, sky_over, warp_onto
+from .canvas import HEIGHT, WIDTH, Background, crown, grain, paste, rgb, sky_over, warp_onto
 
 
 def _facade(rng):
@@ -44,13 +44,39 @@ def _facade(rng):
     return image
 
 
-def _tree(rng, image, x, ground, height):
+def _test_facade(rng):
+    """A house front that only test frames show: timber frame, or an office front of glass. uint8 [h, w, 3]."""
+    image = _facade(rng)
+    height, width = image.shape[:2]
+    if rng.random() < 0.5:  # beams over a light wall
+        image = cv2.addWeighted(image, 0.55, np.full_like(image, 225), 0.45, 0)
+        beam = rgb(*(np.array([30, 45, 70]) * rng.uniform(0.7, 1.4)))
+        for x in range(0, width + 1, 90):
+            cv2.line(image, (x, 0), (x, height), beam, 11)
+        for y in range(0, height + 1, 110):
+            cv2.line(image, (0, y), (width, y), beam, 11)
+        for x in range(0, width, 180):
+            cv2.line(image, (x, 0), (x + 90, 110), beam, 9)
+        return image
+    glass = np.clip(np.array([150, 125, 95]) * rng.uniform(0.5, 1.5) + rng.normal(0, 12, 3), 15, 245)
+    shades = rng.uniform(0.8, 1.2, (height // 55, width // 30)).astype(np.float32)
+    panes = cv2.resize(shades, (width, height), interpolation=cv2.INTER_NEAREST)[..., None] * glass
+    image = np.clip(panes, 0, 255).astype(np.uint8)
+    mullion = rgb(*([rng.uniform(60, 200)] * 3))
+    for x in range(0, width + 1, 30):
+        cv2.line(image, (x, 0), (x, height), mullion, 3)
+    for y in range(0, height + 1, 55):
+        cv2.line(image, (0, y), (width, y), mullion, 7)
+    return image
+
+
+def _tree(rng, image, x, ground, height, held_out=False):
     """A tree with its foot at (x, ground), `height` px tall."""
     trunk = max(2, int(height * rng.uniform(0.03, 0.06)))
     top = int(ground - height * 0.5)
     brown = rgb(rng.uniform(30, 60), rng.uniform(45, 80), rng.uniform(60, 100))
     cv2.rectangle(image, (int(x - trunk // 2), top), (int(x + trunk // 2), int(ground)), brown, -1)
-    color, alpha = leaves(int(rng.integers(12)))
+    color, alpha = crown(rng, held_out)
     size = (max(4, int(height * rng.uniform(0.55, 0.85))), max(4, int(height * rng.uniform(0.6, 0.75))))
     how = cv2.INTER_AREA if size[0] < 512 else cv2.INTER_LINEAR
     color, alpha = cv2.resize(color, size, interpolation=how), cv2.resize(alpha, size, interpolation=how)
@@ -59,8 +85,11 @@ def _tree(rng, image, x, ground, height):
     paste(image, color, alpha, int(x - size[0] / 2), int(ground - height))
 
 
-def street(rng):
-    """A road in perspective between pavements, house fronts, trees and poles, under a sky."""
+def street(rng, held_out=False):
+    """A road in perspective between pavements, house fronts, trees and poles, under a sky.
+
+    held_out: in the styles kept for test frames: other house fronts, skies and trees, and a road of concrete slabs or red brick.
+    """
     horizon = HEIGHT * float(rng.uniform(0.38, 0.58))
     camera = float(rng.uniform(1.2, 2.2))  # metres above the road
     center = WIDTH * float(rng.uniform(0.3, 0.7))
@@ -71,7 +100,7 @@ def street(rng):
 
     image = np.empty((HEIGHT, WIDTH, 3), np.uint8)
     row = int(horizon) + 1
-    image[:row] = sky_over(rng, row)
+    image[:row] = sky_over(rng, row, held_out)
     # far ridge of hills or woods
     far = np.cumsum(rng.normal(0, 6, 49)) * rng.uniform(0.3, 1.5)
     ridge = row - np.abs(far - far.mean()) - rng.uniform(5, 120)
@@ -95,7 +124,17 @@ def street(rng):
 
     asphalt = rng.uniform(55, 125)
     strip(left - 0.25, right + 0.25, rgb(*(np.array([1, 1, 1]) * rng.uniform(130, 190))))
-    strip(left, right, rgb(asphalt + 3, asphalt, asphalt - 2))
+    if held_out:
+        slabs = rng.random() < 0.5
+        stone = rgb(asphalt + 60, asphalt + 62, asphalt + 66) if slabs else rgb(asphalt - 10, asphalt, asphalt + 55)
+        strip(left, right, stone)
+        joint = rgb(*(0.72 * v for v in stone))
+        for z in np.geomspace(near, 120, 22 if slabs else 60):
+            strip(left, right, joint, z, z * 1.008)
+        for x in np.linspace(left, right, 5)[1:-1]:
+            strip(x - 0.03, x + 0.03, joint)
+    else:
+        strip(left, right, rgb(asphalt + 3, asphalt, asphalt - 2))
     noise = fractal(rng, 400, 400, cells=50, octaves=3, falloff=0.9)
     depth_rows = np.linspace(0, 1, HEIGHT - row, dtype=np.float32)[:, None]
     field = cv2.resize(noise, (WIDTH, HEIGHT - row), interpolation=cv2.INTER_LINEAR) * (3 + 7 * depth_rows)
@@ -120,7 +159,7 @@ def street(rng):
         strip(x, x + rng.uniform(0.4, 2), rgb(shade, shade, shade), z, z + rng.uniform(0.5, 4))
 
     # house fronts on both sides, far to near
-    fronts = [_facade(rng) for _ in range(4)]
+    fronts = [_test_facade(rng) if held_out else _facade(rng) for _ in range(4)]
     for side, edge in ((-1, left - rng.uniform(2, 7)), (1, right + rng.uniform(2, 7))):
         z = 160.0
         while z > near * 1.2 and town:
@@ -142,7 +181,7 @@ def street(rng):
         for z in sorted(rng.uniform(6, 90, count), reverse=True):
             out = edge * (1 if town else rng.uniform(1.0, 3.0)) - side * (rng.uniform(0.2, 1.5) if town else 0)
             foot = point(out, 0, z)
-            _tree(rng, image, foot[0], foot[1], min(3200, focal * rng.uniform(3.5, 9) / z))
+            _tree(rng, image, foot[0], foot[1], min(3200, focal * rng.uniform(3.5, 9) / z), held_out)
         for z in sorted(rng.uniform(8, 70, int(rng.integers(0, 4))), reverse=True):  # lamp posts
             x = (left - 0.6) if side < 0 else (right + 0.6)
             foot, head = point(x, 0, z), point(x, 6.5, z)

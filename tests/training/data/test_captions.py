@@ -23,3 +23,21 @@ def test_articles():
     assert captions._article("is there a grapes?") == "is there some grapes?"
     assert captions._article("a soap dispenser and a pair of scissors") == "a soap dispenser and a pair of scissors"
     assert captions._article("a glass and a toilet paper") == "a glass and some toilet paper"
+
+
+def test_held_out_phrasings_are_others(drawn):
+    rng = np.random.default_rng(6)
+    trained = (captions.ASK, captions.SMALL, captions.LARGE, captions.HIDDEN, *captions.CONTEXT.values(), *captions.WHERE.values())
+    templates = {t for options in trained for t in options}
+    assert len(set(captions.ASK)) >= 20 and len(captions.ASK_HELD_OUT) >= 10 and not templates & set(captions.ASK_HELD_OUT)
+    assert not set(captions.SAYS) & set(captions.SAYS_HELD_OUT)
+    starts = tuple(t.split("{}")[0] for t in captions.ASK_HELD_OUT)
+    for obj in drawn:
+        assert captions.caption(obj, rng, held_out=True, where=(0, 0), size=20, visible=0.5)[0].replace("some ", "a ").startswith(starts)
+
+
+def test_place_and_state_are_said_where_they_are_known(drawn):
+    rng = np.random.default_rng(7)
+    said = {captions.caption(drawn[0], rng, where=(2, 0), visible=0.5, size=400)[0] for _ in range(600)}
+    assert any("top right" in text for text in said) and any("hidden" in text for text in said) and any("huge" in text for text in said)
+    assert not any("left" in text.split() or "tiny" in text for text in said)

@@ -5,18 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ps3_training.data import backgrounds, catalogue, compose
+from ps3_ros.errors import Ps3Error
+from ps3_training.data import augment, backgrounds, captions, catalogue, choosing, compose, words
 
 
 @pytest.mark.parametrize("place", ["street", "room", "texture"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_scene_boxes_are_inside_and_captioned(drawn, place, seed):
     scene = compose.scene(drawn, [0, 99, seed], "train", place)
     assert scene.pixels.shape == (2160, 3840, 3) and scene.pixels.dtype == np.uint8 and scene.place == place
     for thing in scene.things:
         x1, y1, x2, y2 = thing.box
         assert 0 <= x1 < x2 <= 3840 and 0 <= y1 < y2 <= 2160
-        assert 14 <= max(x2 - x1, y2 - y1) <= 900 and thing.visible >= compose.VISIBLE  # a tilt may lengthen the 600 px
+        assert 14 <= max(x2 - x1, y2 - y1) <= 2400 and thing.visible >= compose.VISIBLE  # "two mugs" is a box round both
         assert thing.text and thing.asks in thing.means and thing.name in thing.means and thing.seen
     present = {name for thing in scene.things for name in thing.means}
     assert scene.global_text and not present & set(scene.absent)
@@ -57,12 +58,51 @@ def test_objects_change_the_frame_where_their_box_is(drawn):
     np.testing.assert_allclose((x1, y1, x2, y2), found, atol=1)  # 1 px: soft edges below half opacity do not count
 
 
-def test_held_out_objects_appear_in_test_scenes_only(drawn):
-    objects = tuple(replace(o, held_out=o.name in ("clock", "can", "traffic cone", "fire hydrant")) for o in drawn)
-    trained = {t.name for s in range(6) for t in compose.scene(objects, [0, 1, s], "train", "texture").things}
-    tested = [t for s in range(12) for t in compose.scene(objects, [1, 1, s], "test", "texture").things]
-    assert not trained & {"clock", "can", "traffic cone", "fire hydrant"}
-    assert {t.name for t in tested if not t.seen} & {"clock", "can", "traffic cone", "fire hydrant"}
+def test_splits_hold_objects_words_and_phrasings_apart(drawn):
+    new = {"clock", "can", "traffic cone", "fire hydrant"}
+    objects = tuple(replace(o, held_out=o.name in new) for o in drawn)
+    scenes = {
+        split: [compose.scene(objects, [number, 1, s], split, "texture", size=(640, 360)) for s in range(3)]
+        for split, number in choosing.SPLITS.items()
+    }
+    for split in ("train", "test-seen", "test-phrasing"):
+        assert all(t.seen and t.name not in new for s in scenes[split] for t in s.things)
+        assert not new & {name for s in scenes[split] for name in s.absent}
+    things = [t for s in scenes["test-new"] for t in s.things]
+    held_out = new | {o.name for o in words.signs() if o.held_out}
+    assert {t.name for t in things if not t.seen} <= held_out and 0.3 < np.mean([not t.seen for t in things]) < 0.8
+    assert {name for s in scenes["test-new"] for name in s.absent} <= held_out
+    start = tuple(p.split("{}")[0] for p in captions.ASK + captions.SAYS if p.split("{}")[0])
+    for scene in scenes["test-phrasing"]:
+        assert not any(text.startswith(start) for text in (*(t.text for t in scene.things), *scene.absent_text))
+
+
+def test_absent_names_are_as_many_as_captions_and_nothing_answers_to_them(drawn):
+    for s in range(3):
+        scene = compose.scene(drawn, [1, 5, s], "test-seen", "texture", size=(640, 360))
+        present = {name for t in scene.things for name in t.means}
+        assert len(scene.absent) == len(scene.absent_text) >= min(4, len(scene.things)) and len(set(scene.absent)) == len(scene.absent)
+        assert not present & set(scene.absent)
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (640, 480), (300, 600)])
+def test_smaller_frames_have_their_boxes_inside(drawn, size):
+    scene = compose.scene(drawn, [0, 99, 1], "train", "texture", size=size)
+    assert scene.pixels.shape == (size[1], size[0], 3)
+    for thing in scene.things:
+        x1, y1, x2, y2 = thing.box
+        assert 0 <= x1 < x2 <= size[0] and 0 <= y1 < y2 <= size[1] and max(x2 - x1, y2 - y1) >= compose.LEAST
+
+
+def test_a_rolled_camera_turns_boxes_with_the_pixels():
+    frame, ids = np.zeros((1080, 1920, 3), np.uint8), np.zeros((1080, 1920), np.uint8)
+    square = np.full((90, 60, 4), 255, np.uint8)
+    compose.paste_object(frame, ids, square, 1500, 200, 1)
+    frame, ids, matrix, zoom = augment.rolled(frame, ids, 5.0)
+    box, fraction = compose.turned_box(ids, compose.Put(None, None, square, 1500, 200, 1, False), matrix, zoom)
+    rows, columns = np.flatnonzero((frame > 127).any((1, 2))), np.flatnonzero((frame > 127).any((0, 2)))
+    np.testing.assert_allclose(box, (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1), atol=1)
+    assert fraction == pytest.approx(1, abs=0.03) and zoom > 1.1
 
 
 def test_bad_scene_arguments(drawn):
@@ -70,5 +110,7 @@ def test_bad_scene_arguments(drawn):
         compose.scene(drawn, 1, "validation")
     with pytest.raises(ValueError, match="empty"):
         compose.scene((), 1)
+    with pytest.raises(Ps3Error, match="7680 x 4320"):
+        compose.scene(drawn, 1, size=(7680, 4320))
     with pytest.raises(ValueError, match="'beach'"):
         backgrounds.make(np.random.default_rng(0), "beach")

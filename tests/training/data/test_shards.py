@@ -38,7 +38,9 @@ def test_shards_round_trip(tmp_path):
         ({"box": []}, "1 texts"),
         ({"box": [[5, 5, 5, 9]]}, "empty or not finite"),
         ({"box": [[1, 2, float("nan"), 4]]}, "empty or not finite"),
-        ({"global_text": None, "text": []}, "0 texts"),
+        ({"text": []}, "0 texts"),
+        ({"text": [""]}, "none of them empty"),
+        ({"global_text": None}, "global_text None"),
     ],
 )
 def test_broken_labels_are_named(tmp_path, changes, message):

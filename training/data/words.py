@@ -1,0 +1,188 @@
+"""Signs and labels with words on them: what they say, and how they are drawn.
+
+    signs = words.signs()                          # tuple[TextSign, ...], the held-out words included
+    rgba = words.cut_out(object, rng, size)        # as catalogue.render, for a TextSign and for any other NamedObject
+
+Fonts are read from the folders of FONTS that are here ($PS3_FONTS moves them); without any, OpenCV's own letters are used.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from . import catalogue
+from .words_table import HELD_OUT_WORDS, WORDS
+
+FONT_FOLDERS = "PS3_FONTS"  # environment variable: folders of .ttf files, separated by os.pathsep
+FONTS = ("roadgeek", "dejavu")  # folders of /usr/share/fonts/truetype, by Debian package
+ROOT = "words"  # the `root` of a text sign's only picture
+LEAST = 9  # px a letter of the longest line: below, nobody could read it
+PLATES = (  # board, letters (RGB)
+    ((0, 105, 70), (250, 250, 250)),
+    ((10, 70, 160), (250, 250, 250)),
+    ((245, 245, 240), (15, 15, 15)),
+    ((190, 20, 30), (250, 250, 250)),
+    ((245, 200, 20), (15, 15, 15)),
+    ((20, 20, 22), (245, 245, 245)),
+    ((110, 70, 40), (250, 245, 235)),
+    ((245, 245, 240), (180, 20, 30)),
+    ((245, 245, 240), (10, 60, 150)),
+)
+BOXES = (((186, 145, 98), (40, 25, 15)), ((214, 190, 150), (30, 30, 30)), ((250, 250, 246), (20, 20, 20)), ((235, 225, 200), (90, 20, 20)))
+
+
+@dataclass(frozen=True)
+class TextSign(catalogue.NamedObject):
+    """A board, a plate or a box that says something: `name` is "sign that says WORDS" in small letters, `words` as written."""
+
+    words: str = ""
+
+    @property
+    def families(self):
+        return ()
+
+
+@lru_cache(maxsize=1)
+def signs():
+    """Every text sign: words of words_table, those that training frames never show marked `held_out`."""
+    made = []
+    for table, held_out in ((WORDS, False), (HELD_OUT_WORDS, True)):
+        for place, text in table.items():
+            for phrase in (p.strip() for p in text.replace("\n", " ").split(";")):
+                if phrase:
+                    made.append(
+                        TextSign(
+                            name=f"sign that says {phrase.lower()}",
+                            synonyms=(),
+                            color="",
+                            recolour=False,
+                            place=place,
+                            group="text sign",
+                            metres=0.35 if place == "room" else 1.3,
+                            kind="sign",  # it stands on a post in a street and is never mirrored
+                            pictures=((ROOT, phrase),),
+                            held_out=held_out,
+                            words=phrase,
+                        )
+                    )
+    return tuple(made)
+
+
+def is_text(object):
+    """True for a text sign."""
+    return isinstance(object, TextSign)
+
+
+def least_size(object):
+    """Longer side in px below which the words could not be read."""
+    return max(56, LEAST * max(len(line) for line in _lines(object.words, 1)))
+
+
+@lru_cache(maxsize=1)
+def fonts():
+    """Paths of the .ttf files to draw with, sorted by name so that the same packages give the same scenes."""
+    given = os.environ.get(FONT_FOLDERS)
+    folders = [Path(f) for f in given.split(os.pathsep)] if given else [Path("/usr/share/fonts/truetype") / f for f in FONTS]
+    found = [p for folder in folders for p in sorted(folder.glob("*.ttf"))]
+    return tuple(str(p) for p in found if _has_letters(str(p)))
+
+
+def _has_letters(path):
+    """False for symbol fonts: a letter must not look like the mark for a missing one, nor like another letter."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    try:
+        font = ImageFont.truetype(path, 24)
+        shapes = []
+        for letter in "AEMS57\ue123":
+            image = Image.new("L", (48, 48))
+            ImageDraw.Draw(image).text((4, 4), letter, 255, font)
+            shapes.append(image.tobytes())
+        blank = Image.new("L", (48, 48)).tobytes()
+    except OSError:
+        return False
+    return len(set(shapes[:6])) == 6 and blank not in shapes[:6]
+
+
+def _lines(phrase, most):
+    """The phrase on at most `most` lines of about equal length."""
+    parts = phrase.split()
+    if most < 2 or len(parts) < 2:
+        return [phrase]
+    cuts = range(1, len(parts))
+    cut = min(cuts, key=lambda c: abs(len(" ".join(parts[:c])) - len(" ".join(parts[c:]))))
+    return [" ".join(parts[:cut]), " ".join(parts[cut:])]
+
+
+def _letters(lines, rng):
+    """The lines as an alpha mask, uint8 [h, w], centred, letters about 90 px high."""
+    paths = fonts()
+    if not paths:
+        face = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX)[rng.integers(3)]
+        sizes = [cv2.getTextSize(line, face, 3, 9)[0] for line in lines]
+        mask = np.zeros((len(lines) * 120, max(w for w, _ in sizes) + 10), np.uint8)
+        for i, (line, (width, _)) in enumerate(zip(lines, sizes, strict=True)):
+            cv2.putText(mask, line, ((mask.shape[1] - width) // 2, i * 120 + 95), face, 3, 255, 9, cv2.LINE_AA)
+        return mask
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.truetype(paths[rng.integers(len(paths))], 90)
+    widths = [font.getlength(line) for line in lines]
+    image = Image.new("L", (int(max(widths)) + 8, 108 * len(lines) + 20))
+    draw = ImageDraw.Draw(image)
+    for i, (line, width) in enumerate(zip(lines, widths, strict=True)):
+        draw.text(((image.width - width) / 2, i * 108), line, 255, font)
+    mask = np.array(image)
+    rows = np.flatnonzero(mask.any(1))
+    return mask[rows[0] : rows[-1] + 1]
+
+
+def draw(object, rng):
+    """The board with its words: RGBA uint8 [h, w, 4], red first, about 100 px a letter."""
+    lines = _lines(object.words, 2 if rng.random() < 0.6 else 1)
+    if rng.random() < 0.12:
+        lines = [line.title() for line in lines]
+    mask = _letters(lines, rng)
+    palette = BOXES if object.place == "room" and rng.random() < 0.6 else PLATES
+    board, ink = (np.array(c, np.float32) for c in palette[rng.integers(len(palette))])
+    pad_x, pad_y = int(rng.uniform(25, 80)), int(rng.uniform(25, 70))
+    if palette is BOXES and rng.random() < 0.6:  # a box with its label: much board round the words
+        pad_x, pad_y = pad_x + 60, pad_y + int(rng.uniform(60, 260))
+    height, width = mask.shape[0] + 2 * pad_y, mask.shape[1] + 2 * pad_x
+    rgb = np.empty((height, width, 3), np.float32)
+    rgb[...] = np.clip(board + rng.normal(0, 10, 3), 0, 255)
+    alpha = np.full((height, width), 255, np.uint8)
+    if palette is PLATES:
+        corner = int(rng.uniform(0, 40))
+        alpha = _rounded(height, width, corner, 0)
+        if rng.random() < 0.6:  # a rim in the colour of the letters
+            inner, rim = int(rng.uniform(4, 12)), int(rng.uniform(4, 10))
+            line = _rounded(height, width, corner, inner).astype(np.float32) - _rounded(height, width, corner, inner + rim)
+            rgb += (ink - rgb) * (line[..., None] / 255)
+    letters = np.zeros((height, width), np.float32)
+    letters[pad_y : pad_y + mask.shape[0], pad_x : pad_x + mask.shape[1]] = mask
+    rgb += (ink - rgb) * (letters[..., None] / 255)
+    return np.dstack([np.clip(rgb, 0, 255).astype(np.uint8), alpha])
+
+
+def _rounded(height, width, corner, inset):
+    """A filled rectangle with round corners, `inset` px inside the edge: uint8 [height, width], 0 or 255."""
+    alpha = np.zeros((height, width), np.uint8)
+    x1, y1, x2, y2, r = inset, inset, width - 1 - inset, height - 1 - inset, max(0, corner - inset)
+    cv2.rectangle(alpha, (x1 + r, y1), (x2 - r, y2), 255, -1)
+    cv2.rectangle(alpha, (x1, y1 + r), (x2, y2 - r), 255, -1)
+    for x in (x1 + r, x2 - r):
+        for y in (y1 + r, y2 - r):
+            cv2.circle(alpha, (x, y), r, 255, -1)
+    return alpha
+
+
+def cut_out(object, rng, size, colour=None):
+    """One look of any object, text signs too: uint8 [h, w, 4], RED FIRST, straight alpha, longer side `size` px."""
+    if not is_text(object):
+        return catalogue.render(object, rng, size, colour)
+    return catalogue.resized(draw(object, rng), int(size))
