@@ -43,6 +43,11 @@ class Asker:
     def settings(self):
         return self.encoder.settings
 
+    @property
+    def glance(self):
+        """encoder.Glance of the frame that is set, or None."""
+        return self._glance
+
     def set_frame(self, frame):
         """The frame that questions are about from now on: runs the glance and the selector's features. Raises FrameError, BackendError.
 
@@ -68,11 +73,12 @@ class Asker:
             raise FrameError("no frame is set; call set_frame with a camera image before asking")
         start, glance, settings = perf_counter(), self._glance, self.settings
         query, labels = check_query(query), split_choices(query)
-        budgets = self._budgets(looks, tokens)
+        budgets = look_budgets(looks, tokens, settings.max_patches)
         vectors = self.encoder.text(labels)
 
         mark = perf_counter()
-        relevance = np.max([self.encoder.relevance(glance, vectors, n) for n in range(len(labels))], axis=0)
+        maps = np.stack([self.encoder.relevance(glance, vectors, n) for n in range(len(labels))])
+        relevance = maps.max(axis=0)
         if prior is not None:
             relevance = combine_prior(relevance, prior)
         taken, done, select_ms = Selection.none(glance.plan), [], _ms(mark)
@@ -89,7 +95,7 @@ class Asker:
         mark = perf_counter()
         embeddings = self.encoder.embed_tokens(look)
         embed = lambda mask: self.encoder.embed(look, mask)  # noqa: E731
-        regions, by_label = find_regions(look, glance.plan, relevance, vectors.text, labels, embeddings, embed)
+        regions, by_label = find_regions(look, glance.plan, relevance, vectors.text, labels, embeddings, embed, maps)
         ranked = np.argsort(-by_label, kind="stable") if len(labels) > 1 else []
         looked = looked_fraction(look.selection, glance.plan)
         region_ms = _ms(mark)
@@ -116,20 +122,20 @@ class Asker:
             backend=self.encoder.backend.name,
         )
 
-    def _budgets(self, looks, tokens):
-        """Patches of each look: a list, None for a full one. Raises QueryError."""
-        for name, value in (("looks", looks), ("tokens", 1 if tokens is None else tokens)):
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise QueryError(f"{name} is {value!r} where a whole number from 1 is needed")
-        full = self.settings.max_patches
-        if tokens is None:
-            count, last = int(looks), None
-        else:
-            count = -(-int(tokens) // full)
-            last = int(tokens) - (count - 1) * full
-        if count > MAX_LOOKS:
-            raise QueryError(f"{count} looks were asked for where at most {MAX_LOOKS} are taken; ask for fewer looks or tokens")
-        return [None] * (count - 1) + [last]
+
+def look_budgets(looks, tokens, full):
+    """Patches of each look: a list, None for a full one of `full` patches. Raises QueryError."""
+    for name, value in (("looks", looks), ("tokens", 1 if tokens is None else tokens)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise QueryError(f"{name} is {value!r} where a whole number from 1 is needed")
+    if tokens is None:
+        count, last = int(looks), None
+    else:
+        count = -(-int(tokens) // full)
+        last = int(tokens) - (count - 1) * full
+    if count > MAX_LOOKS:
+        raise QueryError(f"{count} looks were asked for where at most {MAX_LOOKS} are taken; ask for fewer looks or tokens")
+    return [None] * (count - 1) + [last]
 
 
 def looked_fraction(selection, plan):

@@ -8,7 +8,7 @@ import numpy as np
 from .backends import open_backend
 from .bundle import Bundle, load_bundle
 from .errors import BackendError
-from .frame import Frame, FramePlan, aux_image, cut_patches, glance_image
+from .frame import Frame, FramePlan, cut_patches, frame_images
 from .selection import Selection, relevance_map
 from .text import TextEncoder, TextVectors
 
@@ -17,7 +17,7 @@ TOKENS_AT_A_TIME = 256  # rows of the identity mask in embed_tokens: 256 x 256 k
 
 @dataclass(frozen=True, eq=False)
 class Glance:
-    """Stage 1 of one frame, shared by every question on it. ms: milliseconds of "glance" (image and graph) and "select" (likewise)."""
+    """Stage 1 of one frame, shared by every question on it. ms: milliseconds of "glance" (both images, and its graph) and "select"."""
 
     frame: Frame
     plan: FramePlan
@@ -39,12 +39,16 @@ class Look:
 
 
 class Encoder:
-    """A bundle that runs. bundle: Bundle or its folder. Raises BundleError, BackendError."""
+    """A bundle that runs, for one thread at a time. bundle: Bundle or its folder; backend: a name, or one that is open.
+
+    Raises BundleError, BackendError.
+    """
 
     def __init__(self, bundle, backend="onnxruntime:cpu", threads=0):
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         self.settings = self.bundle.settings
-        self.backend = open_backend(self.bundle, backend, threads)
+        self.backend = open_backend(self.bundle, backend, threads) if isinstance(backend, str) else backend
+        self.images = None, None  # written anew for every frame: a fresh 28 MB costs more than a resize
         path = self.bundle.path(self.bundle.manifest.tokenizer.file)
         self.text_encoder = TextEncoder(path, self.settings, lambda ids: self.backend.run("text", {"ids": ids}))
 
@@ -57,11 +61,12 @@ class Encoder:
     def glance(self, frame):
         """Stage 1 and the selector's features of a frame."""
         settings, start = self.settings, perf_counter()
-        outputs = self.backend.run("glance", {"pixels": glance_image(frame, settings)})
+        self.images = frame_images(frame, settings, self.images)
+        outputs = self.backend.run("glance", {"pixels": self.images[0]})
         ms, aux = {"glance": _ms(start), "select": 0.0}, None
         if settings.aux_size:
             start = perf_counter()
-            aux = self.backend.run("select", {"pixels": aux_image(frame, settings)})["aux_features"][0]
+            aux = self.backend.run("select", {"pixels": self.images[1]})["aux_features"][0]
             ms["select"] = _ms(start)
         plan = FramePlan.of(frame.height, frame.width, settings)
         return Glance(frame, plan, outputs["tokens"][0], outputs["select_features"][0], aux, outputs["kv"], ms)

@@ -1,7 +1,8 @@
 """From looked-at tokens to regions: where in the looked-at part is what the query means, how tight a box, how good a match.
 
 Cells that were looked at and are relevant form components; inside one, the tokens' own match with the query finds the patches that show it,
-below cell size; the masked pool over those patches gives the region's embedding and so its score (paper, section 3: pooled inside a box).
+below cell size; the masked pool over those patches gives the region's embedding and so its match (paper, section 3: pooled inside a box).
+A region's score is of its match, of the match with some surroundings, and of what the selector made of the place (docs/notes/regions.md).
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ MAX_PER_COMPONENT = 6  # found one after the other in one component: a row of mu
 NMS_IOU = 0.5  # boxes that overlap more are one thing
 THRESHOLD_BETWEEN = 0.5  # a patch belongs to a region from here on between the background's match and the peak's
 FLAT_MATCH = 0.02  # cosine: where the peak rises less above the background, the match says nothing and the component stays whole
+SURROUNDINGS = (1.0, 1.5)  # a region is pooled as it is, and this much wider and higher: patches cut a small thing's edge off
+RELEVANCE_WEIGHT = 0.05  # of the relevance logit beside the cosine: the selector saw the place with other eyes, the glance's and its own
+MAX_LOGIT = 10.0  # relevance is the sigmoid of a logit that was clamped to this (ps3.md, Stage 2)
 EPS_PX = 1e-3  # boxes are float32 pixels
 
 
@@ -49,11 +53,12 @@ class Component:
         return values[self.top : self.top + h, self.left : self.left + w]
 
 
-def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed):
+def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed, maps=None):
     """Regions of one question, best first: a list of answer.Region, and the best score of each label, float64 [C].
 
     look: encoder.Look, of at least one patch; relevance: float32 [g, g]; vectors: text embeddings of the labels, float32 [C, E], raw;
     token_embeddings: float32 [N, E], each token pooled alone; embed: function of a mask bool [R, N] that gives float32 [R, E].
+    maps: float32 [C, g, g], the relevance of each label by itself, without a prior; None = `relevance` for all.
     """
     settings, text = plan.settings, normalised(vectors)
     token_match = np.einsum("ne,ce->nc", normalised(token_embeddings), text).max(axis=1)
@@ -66,9 +71,11 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
         boxes += peaks(canvas, component, low)
     boxes = sorted(boxes, key=lambda found: -found[0])[:MAX_CANDIDATES]
     boxes = np.array([box for _, box in boxes], np.float32)
-    mask = inside(look.boxes, boxes)
+    mask = np.concatenate([inside(look.boxes, grown(boxes, factor)) for factor in SURROUNDINGS])
     cosine = np.einsum("re,ce->rc", normalised(embed(mask)), text).astype(np.float64)
-    scores = sigmoid(settings.logit_scale * cosine + settings.logit_bias)  # [R, C]
+    cosine = cosine.reshape(len(SURROUNDINGS), len(boxes), -1).mean(axis=0)
+    evidence = relevance_logits(boxes, np.broadcast_to(relevance, (len(labels), *relevance.shape)) if maps is None else maps, plan)
+    scores = sigmoid(settings.logit_scale * (cosine + RELEVANCE_WEIGHT * evidence) + settings.logit_bias)  # [R, C]
     best = scores.max(axis=1)
     kept = suppress(boxes, best)[:MAX_REGIONS]
     limits = [plan.width, plan.height] * 2
@@ -169,6 +176,24 @@ def inside(tokens, boxes):
         distance = (x - (b[..., 0] + b[..., 2]) / 2) ** 2 + (y - (b[..., 1] + b[..., 3]) / 2) ** 2
         mask[np.nonzero(empty)[0], distance[empty].argmin(axis=1)] = True
     return mask
+
+
+def grown(boxes, factor):
+    """Boxes [R, 4] `factor` times as wide and high about their centres; they may reach over the frame's edge."""
+    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    return np.concatenate([centre - factor * half, centre + factor * half], axis=1)
+
+
+def relevance_logits(boxes, maps, plan):
+    """The largest relevance logit of the cells under each box: boxes [R, 4] px, maps [C, g, g] of probabilities -> float64 [R, C]."""
+    g = plan.settings.grid
+    limit = sigmoid(MAX_LOGIT)
+    inside_limits = np.clip(np.asarray(maps, np.float64), 1 - limit, limit)
+    logits = np.log(inside_limits / (1 - inside_limits))
+    cells = np.asarray(boxes, np.float64) * (np.array([g / plan.width, g / plan.height] * 2))
+    low = np.clip(np.floor(cells[:, :2] + EPS_PX), 0, g - 1).astype(np.int64)
+    high = np.maximum(np.clip(np.ceil(cells[:, 2:] - EPS_PX), 1, g).astype(np.int64), low + 1)
+    return np.array([logits[:, y1:y2, x1:x2].max(axis=(1, 2)) for (x1, y1), (x2, y2) in zip(low, high, strict=True)])
 
 
 def suppress(boxes, scores):

@@ -5,7 +5,7 @@ import pytest
 
 from ps3_ros.encoder import Look
 from ps3_ros.frame import FramePlan
-from ps3_ros.regions import MAX_REGIONS, components, find_regions, inside, project, suppress
+from ps3_ros.regions import MAX_REGIONS, components, find_regions, grown, inside, project, relevance_logits, suppress
 from ps3_ros.selection import Selection, select
 
 EMBED = 8
@@ -183,3 +183,40 @@ def test_suppress_drops_what_overlaps_a_better_one():
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 8], [20, 0, 30, 10], [0, 0, 10, 10]], np.float32)
     assert suppress(boxes, np.array([0.5, 0.9, 0.7, 0.5])) == [1, 2]
     assert suppress(boxes[:1], np.array([0.5])) == [0]
+
+
+def test_a_box_grows_about_its_centre():
+    assert grown(np.array([[100, 200, 140, 220]], np.float32), 1.5).tolist() == [[90, 195, 150, 225]]
+
+
+@pytest.mark.parametrize(
+    "box, expected",
+    [
+        ((0, 0, 160, 90), 0.0),  # one cell of 160 x 90 px
+        ((150, 0, 170, 90), np.log(0.9 / 0.1)),  # two cells: the larger
+        ((320, 180, 330, 190), np.log(0.2 / 0.8)),
+        ((800, 450, 960, 540), 10.0),  # probability 1, as a prior gives it, is the largest logit that relevance has
+        ((959, 539, 960, 540), 10.0),  # at the frame's edge
+    ],
+)
+def test_relevance_logits_are_those_under_the_box(model, box, expected):
+    plan = FramePlan.of(540, 960, model)
+    maps = np.full((1, 6, 6), 0.5, np.float32)
+    maps[0, 0, 1], maps[0, 2, 2], maps[0, 5, 5] = 0.9, 0.2, 1.0
+    assert relevance_logits(np.array([box], np.float32), maps, plan)[0, 0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_of_two_equal_matches_the_more_relevant_place_is_better(model):
+    things = [(320, 192, 352, 224, 0), (640, 192, 672, 224, 0)]
+    relevance = np.full((6, 6), 0.6, np.float32)
+    relevance[2, 4] = 0.9
+    regions, _ = ask(model, things, relevance=relevance)
+    assert iou(regions[0].box, things[1][:4]) > 0.5 and regions[0].score > regions[1].score
+
+
+def test_each_choice_is_scored_by_its_own_relevance(model):
+    look, plan, relevance, embed = scene(model, [(320, 192, 352, 224, 0)])
+    vectors = np.eye(EMBED, dtype=np.float32)[[1, 2]]  # neither is there: the tokens say nothing
+    maps = np.stack([np.full((6, 6), 0.4), np.full((6, 6), 0.8)]).astype(np.float32)
+    _, by_label = find_regions(look, plan, relevance, vectors, ["one", "two"], look.tokens, embed, maps)
+    assert by_label[1] > by_label[0]

@@ -1,0 +1,26 @@
+"""thresholds.json beside a checkpoint: written, read, refused, and taken for the scores."""
+
+import shutil
+
+import pytest
+
+from ps3_ros.errors import CheckpointError
+from ps3_training.evaluation.torch_backend import checkpoint_encoder
+from ps3_training.model.thresholds import THRESHOLDS_FILE, read_thresholds, write_thresholds
+
+
+def test_what_is_written_is_read_and_used(tiny_checkpoint, tmp_path):
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(tiny_checkpoint, folder)
+    assert read_thresholds(folder) == {}
+    values = {"found_threshold": 0.3, "relevance_threshold": 0.05, "logit_scale": 8.5, "logit_bias": -3.25}
+    write_thresholds(folder / THRESHOLDS_FILE, values)
+    settings = checkpoint_encoder(folder).settings
+    assert read_thresholds(folder) == {name: getattr(settings, name) for name in values} == values
+
+
+@pytest.mark.parametrize("values", [{"found_threshold": 1.2}, {"logit_scale": 0}, {"logit_bias": float("nan")}, {"colour": 1}])
+def test_what_cannot_be_used_is_refused(tmp_path, values):
+    with pytest.raises(CheckpointError, match="out of range"):
+        write_thresholds(tmp_path / THRESHOLDS_FILE, values)
+    assert not list(tmp_path.iterdir())

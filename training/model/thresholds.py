@@ -1,0 +1,55 @@
+"""thresholds.json beside a checkpoint: what calibration chose, for the manifest that an export writes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+
+from ps3_ros.errors import CheckpointError
+
+from .checkpoint import read_json
+
+THRESHOLDS_FILE = "thresholds.json"
+LIMITS = {  # each value's range
+    "found_threshold": (0.0, 1.0),  # probability
+    "relevance_threshold": (0.0, 1.0),
+    "logit_scale": (1e-6, 1e6),  # already exponentiated; a region's score = sigmoid(logit_scale * cosine + logit_bias)
+    "logit_bias": (-1e6, 1e6),
+}
+
+
+def read_thresholds(checkpoint: Path) -> dict[str, float]:
+    """What calibration wrote beside the weights, a subset of LIMITS' keys; {} where it did not. Raises CheckpointError."""
+    path = Path(checkpoint) / THRESHOLDS_FILE
+    if not path.exists():
+        return {}
+    values = read_json(path)
+    wrong = {name: value for name, value in values.items() if not _fits(name, value)}
+    if wrong:
+        known = ", ".join(f"{name} from {low:g} to {high:g}" for name, (low, high) in LIMITS.items())
+        raise CheckpointError(f"{str(path)!r} has {wrong} where {known} are known; correct or remove the file")
+    return values
+
+
+def write_thresholds(path: Path, values: dict[str, float]) -> None:
+    """Writes the file beside its place and renames it. Raises CheckpointError for a value that read_thresholds would refuse."""
+    path = Path(path)
+    wrong = {name: value for name, value in values.items() if not _fits(name, value)}
+    if wrong:
+        raise CheckpointError(f"thresholds {wrong} are out of range; calibrate on more questions")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _fits(name, value) -> bool:
+    if name not in LIMITS or isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    low, high = LIMITS[name]
+    return low <= value <= high
