@@ -33,7 +33,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/ps3_ros"]),
         ("share/ps3_ros", ["package.xml"]),
-        *share("launch/*.launch.py", "config/ps3.yaml", "config/*.xml", "engines/nano/*", "docs/answer.schema.json"),
+        *share("launch/*.launch.py", "config/ps3.yaml", "config/*.xml", "engines/nano/*", "docs/*.schema.json"),
     ],
     # What the robot needs. Upper bounds are the newest versions the tests ran with.
     install_requires=["numpy>=1.22,<3", "opencv-python-headless>=4.5,<6", "tokenizers>=0.15,<1", "onnxruntime>=1.17,<2", "tqdm>=4.60,<5"],
@@ -44,16 +44,21 @@ setup(
             "safetensors>=0.4,<1",
             "webdataset>=0.2.86,<2",
             "pyyaml>=6,<7",
+            "tensorboard>=2.14,<3",
             "matplotlib>=3.7,<4",
             "pillow>=10,<14",
             "cairosvg>=2.5,<3",
         ],
+        "render": ["moderngl>=5.12,<6", "trimesh>=4.4,<6"],  # 3D models; with Mesa's EGL from the system
+        "curate": ["rapidocr>=3.10,<4"],  # reads text in pictures without boxes; runs on onnxruntime
+        "ray": ["ray[data]>=2.60,<3"],  # curation over many machines
         # Kilted. A robot has ROS from apt or source instead: these are for machines without it (x86-64, Python 3.10 to 3.12).
         "ros-wheels": [
             "ros-kilted-rclpy>=9,<10",
             "ros-kilted-rmw-fastrtps-cpp>=9,<10",
             "ros-kilted-sensor-msgs>=5,<6",
             "ros-kilted-std-msgs>=5,<6",
+            "ros-kilted-diagnostic-msgs>=5,<6",
             "ros-kilted-lifecycle-msgs>=2,<3",
         ],
         "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.90,<7", "jsonschema>=4.18,<5"],

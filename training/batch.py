@@ -1,12 +1,15 @@
-"""Cached frames -> one training batch: which patches are looked at, which tokens make a region, and what each region is called.
+"""Cached frames -> one training batch: pixels of the looks, the tokens that make a region, and what each region is called.
 
-Selection takes the ground truth first (paper, Pre-training): the patches of a frame's boxes, then background. Everything is drawn from the
-generator that is passed in, so a step's batch follows from (seed, step) alone.
+Everything is drawn from one generator a frame, which follows from (seed, step, place in the global batch): a step's batch needs no state,
+and as many ranks as one likes draw the same global batch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,248 +18,239 @@ import torch
 from ps3_ros.manifest import Settings
 
 from .cache import CachedFrame, load_frame, normalized, overlap
+from .choice import WHOLE, BatchSettings, Rows, at_scales, choose_patches, draw_caption, draw_regions, inside
 from .losses import box_cells
-
-INSIDE = 0.25  # share of the smaller of patch and box that both must have for the patch to belong to the box
 
 
 @dataclass(frozen=True)
-class BatchSettings:
-    """What is drawn from a frame; each value is a key of the YAML's `batch`."""
+class Candidates:
+    """E cached patches a frame from which the model's own maps choose some in the step (picking.py). X boxes a frame, padded."""
 
-    frames: int = 6
-    tokens: int = 448  # N: high-res patches of a frame in one step
-    tokens_a_box: int = 96  # a larger box gives a random part of its patches
-    global_fraction: float = 0.25  # of frames also matched as a whole with their global caption (paper: 0.25)
-    part_masks: bool = True  # also pool a random part of a box's tokens
-    token_masks: int = 2  # single tokens of a box matched on their own, so that a token's match localises
-    background_areas: int = 4  # regions of a frame where nothing is: no caption fits them ("not found")
-    background_tokens: int = 8  # single tokens beside boxes and in the background: no caption fits them
-    colour_jitter: float = 0.1  # spread of the gain and shift given to a frame's pixels
+    patches: torch.Tensor  # float32 [B, E, 3 * p * p]
+    position: torch.Tensor  # int64 [B, E]
+    cell: torch.Tensor  # int64 [B, E]: low-res cell of the patch's centre
+    real: torch.Tensor  # bool [B, E]
+    free: torch.Tensor  # bool [B, E]: touches no box
+    member: torch.Tensor  # bool [B, R, E]: the patch belongs to the row's box (rows of WHOLE alone)
+    draw: torch.Tensor  # float32 [B]: which wrong caption is asked
+    predicted: int  # tokens to choose for the frame's own captions
+    hard: int  # and for a wrong one
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B frames, N patches each, R region masks each (padded), M regions in all (glances with global captions last), K captions."""
+    """B frames, N patches each, R region masks each (padded), M regions in all (glances with global captions last), K captions (local
+    ones first), X boxes in all. Meanings are `meaning_id` of names; 0 pads.
+    """
 
     glance: torch.Tensor  # float32 [B, 3, S, S]
-    aux: torch.Tensor  # float32 [B, 3, A, A]
+    aux: torch.Tensor  # float32 [B, 3, A, A]; A = 0 without an auxiliary branch
     patches: torch.Tensor  # float32 [B, N, 3 * p * p]
     position: torch.Tensor  # int64 [B, N]
+    real: torch.Tensor | None  # bool [B, N]: a patch, not padding; None: all are
     mask: torch.Tensor  # bool [B, R, N]
     region: torch.Tensor  # int64 [m]: b * R + r of each of the m regions pooled from looks
     glances: torch.Tensor  # int64 [M - m]: frames matched as a whole
     row_image: torch.Tensor  # int64 [M]
     row_text: torch.Tensor  # int64 [M], -1: none
     row_background: torch.Tensor  # bool [M]
-    answers: torch.Tensor  # bool [M, K]
+    row_means: torch.Tensor  # int64 [M, w]: what the region's object answers to
     texts: tuple[str, ...]  # K
     text_image: torch.Tensor  # int64 [K]
     text_global: torch.Tensor  # bool [K]
-    cells: torch.Tensor  # bool [k, B, g * g]: cells of each local caption's own box
-    valid: torch.Tensor  # bool [k, B, g * g]: False where another object answers the caption, too
-    all_cells: torch.Tensor  # bool [B, g * g]: cells of any box
+    ask: torch.Tensor  # int64 [K]: the meaning that the caption asks for; 0: of the whole frame
+    text_box: torch.Tensor  # int64 [K], -1: of the whole frame
+    box_image: torch.Tensor  # int64 [X]
+    box_cells: torch.Tensor  # bool [X, g * g]
+    box_means: torch.Tensor  # int64 [X, w]
+    candidates: Candidates | None = None
 
     def __post_init__(self) -> None:
-        sizes = {len(getattr(self, name)) for name in ("row_image", "row_text", "row_background", "answers")}
+        sizes = {len(getattr(self, name)) for name in ("row_image", "row_text", "row_background", "row_means")}
         if len(sizes) != 1 or len(self.texts) != len(self.text_image):
             raise ValueError(
                 f"a batch has region tables of {sorted(sizes)} rows and {len(self.texts)} captions for {len(self.text_image)}; "
                 "make them equal"
             )
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch with its tensors on the device."""
+        return moved(self, device)
 
-@dataclass
-class _Rows:
-    """Regions of one frame as they are drawn."""
-
-    masks: list[np.ndarray]
-    box: list[int]  # -1: background
-
-    def add(self, mask: np.ndarray, box: int) -> None:
-        if mask.any():
-            self.masks.append(mask)
-            self.box.append(box)
+    @property
+    def work(self) -> dict[str, int]:
+        """What the step works through, for the throughput."""
+        extra = 0 if self.candidates is None else self.candidates.predicted + self.candidates.hard
+        return {"frames": len(self.glance), "tokens": len(self.glance) * (self.position.shape[1] + extra)}
 
 
-def choose_patches(frame: CachedFrame, settings: BatchSettings, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Patches for one look, ground truth first: indexes into frame.patches int64 [n <= tokens], and the boxes they were taken for.
-
-    Boxes come in random order until the tokens run out; each gives its own patches and those just beside it, coarse scales first, and no
-    more than tokens_a_box; what is left goes to background areas and then to anything.
-    """
-    count = len(frame.patch_boxes)
-    grown = frame.boxes + np.array([-1, -1, 1, 1], np.float32) * 8
-    near = overlap(grown, frame.patch_boxes) > 0 if len(frame.boxes) else np.zeros((0, count), bool)
-    size = frame.patch_boxes[:, 2] - frame.patch_boxes[:, 0]
-    chosen = np.zeros(count, bool)
-    boxes = []
-    for box in rng.permutation(len(frame.boxes)):
-        members = np.flatnonzero(near[box])
-        order = np.argsort(-size[members] + rng.random(len(members)) * 1e-3, kind="stable")  # coarse first, then at random
-        members = members[order][: settings.tokens_a_box]
-        if chosen.sum() + (~chosen[members]).sum() > settings.tokens * 0.9 and boxes:
-            continue
-        chosen[members] = True
-        boxes.append(int(box))
-    rest = rng.permutation(np.flatnonzero(~chosen))
-    background = overlap(frame.areas, frame.patch_boxes[rest]).any(0) if len(frame.areas) else np.zeros(len(rest), bool)
-    rest = np.concatenate([rest[background], rest[~background]])
-    taken = np.flatnonzero(chosen)
-    if len(taken) > settings.tokens:
-        taken = np.sort(rng.permutation(taken)[: settings.tokens])
-    return np.sort(np.concatenate([taken, rest[: settings.tokens - len(taken)]])), np.array(sorted(boxes), np.int64)
+def moved(value, device: torch.device):
+    """A batch (any dataclass of tensors) on the device."""
+    changed = {}
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        if isinstance(inner, torch.Tensor):
+            changed[field.name] = inner.to(device, non_blocking=True)
+        elif is_dataclass(inner):
+            changed[field.name] = moved(inner, device)
+    return replace(value, **changed)
 
 
-def inside(boxes: np.ndarray, patch_boxes: np.ndarray) -> np.ndarray:
-    """Which patches belong to which box: bool [R, P]. At least one a box, the patch that shares most with it."""
-    if not len(boxes):
-        return np.zeros((0, len(patch_boxes)), bool)
-    shared = overlap(boxes, patch_boxes)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1)[:, None]
-    patch_area = np.prod(patch_boxes[:, 2:] - patch_boxes[:, :2], axis=-1)[None]
-    member = shared >= INSIDE * np.minimum(area, patch_area)
-    member[np.arange(len(boxes)), shared.argmax(1)] |= shared.max(1) > 0
-    return member
+@lru_cache(maxsize=100_000)
+def meaning_id(name: str) -> int:
+    """A name as a number that every process gives it; never 0."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True) or 1
 
 
-def draw_regions(
-    frame: CachedFrame, patch_boxes: np.ndarray, boxes: np.ndarray, settings: BatchSettings, rng: np.random.Generator
-) -> _Rows:
-    """Masks over the chosen patches: boxes whole, in part and token by token, then background areas and tokens."""
-    rows = _Rows([], [])
-    member = inside(frame.boxes, patch_boxes)
-    for box in boxes:
-        tokens = np.flatnonzero(member[box])
-        rows.add(member[box], box)
-        if settings.part_masks and len(tokens) > 2:
-            part = rng.permutation(tokens)[: rng.integers(1, len(tokens))]
-            rows.add(np.isin(np.arange(len(patch_boxes)), part), box)
-        for token in rng.permutation(tokens)[: settings.token_masks]:
-            rows.add(np.arange(len(patch_boxes)) == token, box)
-    for area in inside(frame.areas, patch_boxes)[rng.permutation(len(frame.areas))[: settings.background_areas]]:
-        rows.add(area, -1)
-    if len(frame.boxes):
-        shared = overlap(frame.boxes, patch_boxes)
-        free = np.flatnonzero((shared == 0).all(0))
-        beside = np.flatnonzero((overlap(frame.boxes + np.array([-48, -48, 48, 48], np.float32), patch_boxes[free]) > 0).any(0))
-        half = settings.background_tokens // 2
-        for token in [*free[rng.permutation(beside)[:half]], *rng.permutation(free)[: settings.background_tokens - half]]:
-            rows.add(np.arange(len(patch_boxes)) == token, -1)
-    return rows
-
-
-def make_batch(frames: list[CachedFrame], settings: BatchSettings, model: Settings, rng: np.random.Generator) -> Batch:
-    """B cached frames -> Batch. Frames with fewer than `tokens` patches shorten the batch's N to theirs."""
-    chosen = [choose_patches(frame, settings, rng) for frame in frames]
-    n = min(len(index) for index, _ in chosen)
-    masks, row_image, row_text, background, meanings, slots = [], [], [], [], [], []
-    texts, text_image, text_global, asks, caption_boxes = [], [], [], [], []
-    patches, position = [], []
-    for b, (frame, (index, boxes)) in enumerate(zip(frames, chosen, strict=True)):
-        if len(index) > n:
-            index = np.sort(rng.permutation(index)[:n])
-        patches.append(frame.patches[index])
-        position.append(frame.position[index])
+def make_batch(frames: Sequence[CachedFrame], settings: BatchSettings, model: Settings, rngs: Sequence[np.random.Generator]) -> Batch:
+    """B cached frames and a generator each -> Batch. Frames with fewer patches than `tokens` are padded."""
+    frames = [at_scales(frame, settings.scales, model) for frame in frames]
+    chosen = [choose_patches(frame, settings, rng) for frame, rng in zip(frames, rngs, strict=True)]
+    n = max(1, max(len(index) for index, _ in chosen))
+    drawn, texts, text_image, asks, text_box, starts = [], [], [], [], [], [0]
+    row_image, row_text, background, row_means, slots = [], [], [], [], []
+    for b, (frame, rng, (index, boxes)) in enumerate(zip(frames, rngs, chosen, strict=True)):
         caption_of = {}
         for box in boxes:
-            which = rng.integers(len(frame.texts[box]))
+            text, which = draw_caption(frame.texts[box], settings.captions, rng)
             caption_of[int(box)] = len(texts)
-            texts.append(frame.texts[box][which])
-            asks.append(frame.asks[box][which])
+            texts.append(text)
+            asks.append(meaning_id(frame.asks[box][which]))
             text_image.append(b)
-            text_global.append(False)
-            caption_boxes.append((b, int(box)))
+            text_box.append(starts[-1] + int(box))
         rows = draw_regions(frame, frame.patch_boxes[index], boxes, settings, rng)
-        masks.append(np.array(rows.masks).reshape(-1, n))
+        drawn.append(rows)
+        starts.append(starts[-1] + len(frame.boxes))
         for slot, box in enumerate(rows.box):
             slots.append((b, slot))
             row_image.append(b)
             row_text.append(caption_of[int(box)] if box >= 0 else -1)
             background.append(box < 0)
-            meanings.append(frozenset(frame.means[box]) if box >= 0 else frozenset())
+            row_means.append(frame.means[box] if box >= 0 else ())
     local = len(texts)
-    glances = [b for b, frame in enumerate(frames) if frame.global_texts and rng.random() < settings.global_fraction]
+    glances = [b for b, frame in enumerate(frames) if frame.global_texts and rngs[b].random() < settings.global_fraction]
     for b in glances:
         row_image.append(b)
         row_text.append(len(texts))
         background.append(False)
-        meanings.append(frozenset(meaning for means in frames[b].means for meaning in means))
-        texts.append(frames[b].global_texts[rng.integers(len(frames[b].global_texts))])
-        asks.append(None)
+        row_means.append(tuple({meaning for means in frames[b].means for meaning in means}))
+        texts.append(draw_caption(frames[b].global_texts, settings.captions, rngs[b])[0])
+        asks.append(0)
         text_image.append(b)
-        text_global.append(True)
-    most = max(1, max(len(mask) for mask in masks))
-    mask = np.zeros((len(frames), most, n), bool)
-    for b, rows in enumerate(masks):
-        mask[b, : len(rows)] = rows
-    answers = np.array([[ask in meaning for ask in asks] for meaning in meanings], bool).reshape(len(row_image), len(texts))
-    cells, valid, all_cells = selection_targets(frames, caption_boxes, asks[:local], model.grid)
-    jitter = [colour_jitter(settings.colour_jitter, rng) for _ in frames]
-    images = {
-        name: np.stack(
-            [
-                normalized(getattr(frame, name), model, 0) * gain[:, None, None] + shift[:, None, None]
-                for frame, (gain, shift) in zip(frames, jitter, strict=True)
-            ]
-        )
-        for name in ("glance", "aux")
-    }
-    values = np.stack(
-        [
-            normalized(p.reshape(n, 3, -1), model, 1) * gain[None, :, None] + shift[None, :, None]
-            for p, (gain, shift) in zip(patches, jitter, strict=True)
-        ]
-    ).reshape(len(frames), n, -1)
+        text_box.append(-1)
+    most = max(1, max(len(rows.masks) for rows in drawn))
+    mask, real = np.zeros((len(frames), most, n), bool), np.zeros((len(frames), n), bool)
+    for b, rows in enumerate(drawn):
+        real[b, : len(chosen[b][0])] = True
+        for slot, region in enumerate(rows.masks):
+            mask[b, slot, : len(region)] = region
+    jitter = [colour_jitter(settings.colour_jitter, rng) for rng in rngs]
+    picked = [index for index, _ in chosen]
+    sizes = [torch.tensor([frame.width, frame.height] * 2, dtype=torch.float32) for frame in frames]
+    cells = [
+        box_cells(torch.from_numpy(frame.boxes).reshape(-1, 4) / size, model.grid).flatten(1)
+        for frame, size in zip(frames, sizes, strict=True)
+    ]
     return Batch(
-        glance=torch.from_numpy(images["glance"]),
-        aux=torch.from_numpy(images["aux"]),
-        patches=torch.from_numpy(values),
-        position=torch.from_numpy(np.stack(position).astype(np.int64)),
+        glance=torch.from_numpy(_images([frame.glance for frame in frames], model, jitter)),
+        aux=torch.from_numpy(_images([frame.aux for frame in frames], model, jitter))
+        if model.aux_size
+        else torch.zeros(len(frames), 3, 0, 0),
+        patches=torch.from_numpy(_patches(frames, picked, n, model, jitter)),
+        position=torch.from_numpy(_padded([frame.position[index] for frame, index in zip(frames, picked, strict=True)], n)),
+        real=None if real.all() else torch.from_numpy(real),
         mask=torch.from_numpy(mask),
         region=torch.tensor([b * most + slot for b, slot in slots], dtype=torch.int64),
         glances=torch.tensor(glances, dtype=torch.int64),
-        row_image=torch.tensor(row_image),
-        row_text=torch.tensor(row_text),
+        row_image=torch.tensor(row_image, dtype=torch.int64),
+        row_text=torch.tensor(row_text, dtype=torch.int64),
         row_background=torch.tensor(background, dtype=torch.bool),
-        answers=torch.from_numpy(answers),
+        row_means=_meanings(row_means),
         texts=tuple(texts),
-        text_image=torch.tensor(text_image),
-        text_global=torch.tensor(text_global, dtype=torch.bool),
-        cells=cells,
-        valid=valid,
-        all_cells=all_cells,
+        text_image=torch.tensor(text_image, dtype=torch.int64),
+        text_global=torch.arange(len(texts)) >= local,
+        ask=torch.tensor(asks, dtype=torch.int64),
+        text_box=torch.tensor(text_box, dtype=torch.int64),
+        box_image=torch.repeat_interleave(torch.arange(len(frames)), torch.tensor([len(frame.boxes) for frame in frames])),
+        box_cells=torch.cat(cells),
+        box_means=_meanings([means for frame in frames for means in frame.means]),
+        candidates=_candidates(frames, chosen, drawn, most, settings, model, jitter, rngs),
     )
+
+
+def _candidates(frames, chosen, drawn: list[Rows], most: int, settings: BatchSettings, model: Settings, jitter, rngs) -> Candidates | None:
+    """Random cached patches that no look holds yet; None where nothing is left to the model's maps."""
+    take = settings.predicted_tokens + settings.hard_tokens
+    if not take:
+        return None
+    picked = [
+        rng.permutation(np.setdiff1d(np.arange(len(frame.patches)), index))[: take * settings.candidates]
+        for frame, (index, _), rng in zip(frames, chosen, rngs, strict=True)
+    ]
+    e = max(take, max(map(len, picked)))
+    real, free, cell = (np.zeros((len(frames), e), kind) for kind in (bool, bool, np.int64))
+    member = np.zeros((len(frames), most, e), bool)
+    for b, (frame, index) in enumerate(zip(frames, picked, strict=True)):
+        boxes = frame.patch_boxes[index]
+        real[b, : len(index)] = True
+        free[b, : len(index)] = (overlap(frame.boxes, boxes) == 0).all(0)
+        centre = (boxes[:, :2] + boxes[:, 2:]) / 2 / (frame.width, frame.height) * model.grid
+        col, row = np.clip(centre.astype(np.int64), 0, model.grid - 1).T
+        cell[b, : len(index)] = row * model.grid + col
+        belongs = inside(frame.boxes, boxes) if settings.pool == "box" else np.ones((len(frame.boxes), len(index)), bool)
+        for slot, (box, kind) in enumerate(zip(drawn[b].box, drawn[b].kind, strict=True)):
+            if kind == WHOLE:
+                member[b, slot, : len(index)] = belongs[box]
+    return Candidates(
+        patches=torch.from_numpy(_patches(frames, picked, e, model, jitter)),
+        position=torch.from_numpy(_padded([frame.position[index] for frame, index in zip(frames, picked, strict=True)], e)),
+        cell=torch.from_numpy(cell),
+        real=torch.from_numpy(real),
+        free=torch.from_numpy(free),
+        member=torch.from_numpy(member),
+        draw=torch.tensor([rng.random() for rng in rngs], dtype=torch.float32),
+        predicted=settings.predicted_tokens,
+        hard=settings.hard_tokens,
+    )
+
+
+def _images(images: list[np.ndarray], model: Settings, jitter) -> np.ndarray:
+    return np.stack(
+        [
+            normalized(image, model, 0) * gain[:, None, None] + shift[:, None, None]
+            for image, (gain, shift) in zip(images, jitter, strict=True)
+        ]
+    )
+
+
+def _patches(frames, picked: list[np.ndarray], n: int, model: Settings, jitter) -> np.ndarray:
+    """float32 [B, n, 3 * p * p]; zeros pad."""
+    values = np.zeros((len(frames), n, 3 * model.patch**2), np.float32)
+    for b, (frame, index, (gain, shift)) in enumerate(zip(frames, picked, jitter, strict=True)):
+        pixels = (
+            normalized(frame.patches[index].reshape(len(index), 3, model.patch**2), model, 1) * gain[None, :, None] + shift[None, :, None]
+        )
+        values[b, : len(index)] = pixels.reshape(len(index), values.shape[2])
+    return values
+
+
+def _padded(positions: list[np.ndarray], n: int) -> np.ndarray:
+    padded = np.zeros((len(positions), n), np.int64)
+    for b, position in enumerate(positions):
+        padded[b, : len(position)] = position
+    return padded
+
+
+def _meanings(names: list) -> torch.Tensor:
+    """Tuples of names -> int64 [n, w], padded with 0."""
+    width = max([1, *map(len, names)])
+    return torch.tensor([[*map(meaning_id, row), *[0] * (width - len(row))] for row in names], dtype=torch.int64).reshape(-1, width)
 
 
 def colour_jitter(spread: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Gain and shift of each colour [3], mostly common to the three: light and white balance."""
     gain = 1 + spread * (rng.uniform(-1, 1) + 0.3 * rng.uniform(-1, 1, 3))
     return gain.astype(np.float32), (spread * (rng.uniform(-1, 1) + 0.2 * rng.uniform(-1, 1, 3))).astype(np.float32)
-
-
-def selection_targets(
-    frames: list[CachedFrame], caption_boxes: list[tuple[int, int]], asks: list[str], grid: int
-) -> tuple[torch.Tensor, ...]:
-    """Targets of the selection losses: cells and valid bool [k, B, g * g], all_cells bool [B, g * g] (see Batch).
-
-    A caption is asked of every frame of the batch: in its own frame its own box counts, in the others nothing does; cells of other objects
-    that answer it too count neither way.
-    """
-    of_box = []
-    for frame in frames:
-        size = torch.tensor([frame.width, frame.height] * 2, dtype=torch.float32)
-        of_box.append(box_cells(torch.from_numpy(frame.boxes).reshape(-1, 4) / size, grid).flatten(1))
-    cells = torch.zeros(len(caption_boxes), len(frames), grid * grid, dtype=torch.bool)
-    valid = torch.ones_like(cells)
-    for k, ((own, box), ask) in enumerate(zip(caption_boxes, asks, strict=True)):
-        for b, frame in enumerate(frames):
-            for other, means in enumerate(frame.means):
-                if ask in means and (b, other) != (own, box):
-                    valid[k, b] &= ~of_box[b][other]
-        cells[k, own] = of_box[own][box]
-        valid[k, own] |= cells[k, own]
-    return cells, valid, torch.stack([boxes.any(0) if len(boxes) else torch.zeros(grid * grid, dtype=torch.bool) for boxes in of_box])
 
 
 def frames_of_step(step: int, count: int, size: int, seed: int) -> np.ndarray:
@@ -270,10 +264,11 @@ def frames_of_step(step: int, count: int, size: int, seed: int) -> np.ndarray:
     return np.array([passes[place // count][place % count] for place in range(first, first + size)])
 
 
-def batch_of_step(step: int, folder: Path, index: list[dict], settings: BatchSettings, model: Settings, seed: int) -> Batch:
-    """The batch of one step, from (seed, step) alone."""
-    lines = [index[i] for i in frames_of_step(step, len(index), settings.frames, seed)]
-    return make_batch([load_frame(folder, line) for line in lines], settings, model, np.random.default_rng((seed, 2, step)))
-
-
-BATCH_KEYS = tuple(field.name for field in fields(BatchSettings))
+def batch_of_step(
+    step: int, folder: Path, index: list[dict], settings: BatchSettings, model: Settings, seed: int, rank: int = 0, ranks: int = 1
+) -> Batch:
+    """The batch of one step on one rank, from (seed, step, rank) alone; the ranks' frames, one after another, are the global batch."""
+    places = range(rank * settings.frames, (rank + 1) * settings.frames)
+    taken = frames_of_step(step, len(index), settings.frames * ranks, seed)
+    frames = [load_frame(folder, index[taken[place]]) for place in places]
+    return make_batch(frames, settings, model, [np.random.default_rng((seed, 2, step, place)) for place in places])

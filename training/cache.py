@@ -26,7 +26,7 @@ from ps3_ros.frame import Frame, FramePlan, aux_image, cut_patches, glance_image
 from ps3_ros.manifest import Settings
 from ps3_ros.selection import Selection
 
-from .loop import TrainingError
+from .errors import TrainingError
 
 INDEX = "index.jsonl"
 MARGIN = 1  # patches kept around a box at each scale
@@ -57,39 +57,60 @@ class CachedFrame:
 def build_cache(samples: Iterable[tuple[str, bytes, dict]], folder: Path, settings: Settings, processes: int = 2, seed: int = 0) -> int:
     """samples: (key, JPEG, {"text", "box", "name", "global_text"}) -> files in `folder`; returns the number of frames it then holds.
 
-    Frames that are there already are kept, so a second call goes on where the first was stopped. A sample that cannot be read is skipped
-    and named in <folder>/skipped.txt. Raises TrainingError where the folder was made for other settings.
+    Frames that are there already are kept, so a second call goes on where the first was stopped; those whose picture or labels changed are
+    cut again, and when all samples were seen the index forgets the others. A sample that cannot be read is skipped and named in
+    <folder>/skipped.txt. Raises TrainingError where the folder was made for other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made_for = json.dumps(
-        {name: getattr(settings, name) for name in ("scales", "patch", "aux_size", "geometry", "resampling", "mean", "std")}
-    )
     stamp = folder / "settings.json"
-    if stamp.exists() and stamp.read_text() != made_for:
-        raise TrainingError(
-            f"{folder} was made for {stamp.read_text()} and the model asks for {made_for}; remove the folder or name another"
-        )
-    stamp.write_text(made_for)
+    if stamp.exists():
+        check_cache(folder, settings)
+    else:
+        stamp.write_text(_made_for(settings))
     done = {path.stem for path in folder.glob("*.safetensors")}
     index = {line["key"]: line for line in read_index(folder)}
-    skipped = []
+    skipped, marks = [], {}
 
     def jobs() -> Iterator[tuple]:
         for number, (key, jpeg, labels) in enumerate(samples):
-            if key not in done or key not in index:
+            marks[key] = _mark(jpeg, labels)
+            if key not in done or key not in index or index[key].get("mark", marks[key]) != marks[key]:
                 yield key, jpeg, labels, str(folder), settings, seed + number
 
     with (folder / INDEX).open("a") as file:
         for key, line, error in tqdm(_cached(jobs(), processes), unit="frame", mininterval=5):
             if error:
                 skipped.append(f"{key}: {error}")
+                marks.pop(key)
             else:
-                file.write(json.dumps(line) + "\n")
+                index[key] = {**line, "mark": marks[key]}
+                file.write(json.dumps(index[key]) + "\n")
                 file.flush()
-                index[key] = line
+    if index.keys() != marks.keys():
+        part = folder / f"{INDEX}.part"
+        part.write_text("".join(json.dumps(line) + "\n" for key, line in index.items() if key in marks))
+        os.replace(part, folder / INDEX)
     if skipped:
         (folder / "skipped.txt").write_text("\n".join(skipped) + "\n")
-    return len(index)
+    return len(index.keys() & marks.keys())
+
+
+def _mark(jpeg: bytes, labels: dict) -> str:
+    """Of a picture and its labels, to see that they changed."""
+    said = json.dumps(labels, default=lambda value: np.asarray(value).tolist(), sort_keys=True)
+    return f"{zlib.crc32(jpeg):08x}{zlib.crc32(said.encode()):08x}"
+
+
+def _made_for(settings: Settings) -> str:
+    names = ("scales", "patch", "aux_size", "geometry", "resampling", "mean", "std")
+    return json.dumps({name: getattr(settings, name) for name in names})
+
+
+def check_cache(folder: Path, settings: Settings) -> None:
+    """TrainingError where the folder's frames were cut for another model. A model without an auxiliary branch takes any of its own."""
+    made, wanted = json.loads((folder / "settings.json").read_text()), json.loads(_made_for(settings))
+    if made != wanted and not (wanted["aux_size"] == 0 and {**made, "aux_size": 0} == wanted):
+        raise TrainingError(f"{folder} was made for {made} and the model asks for {wanted}; remove the folder or name another")
 
 
 def _cached(jobs: Iterator[tuple], processes: int) -> Iterator[tuple]:
@@ -139,13 +160,9 @@ def cut_frame(key: str, jpeg: bytes, labels: dict, settings: Settings, rng: np.r
     areas = background_areas(boxes, frame.width, frame.height, BACKGROUND_AREAS, rng)
     patches = tuple(patches_near(np.concatenate([boxes, areas]), plan, s) for s in range(len(plan.grids)))
     cut = cut_patches(frame, plan, settings, Selection(patches))
-    glance, aux = glance_image(frame, settings)[0], aux_image(frame, settings)[0]
-    encoded = cv2.imencode(".jpg", _bytes(aux, settings).transpose(1, 2, 0)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, SELECTOR_JPEG_QUALITY])[
-        1
-    ]
     arrays = {
-        "glance": _bytes(glance, settings),
-        "aux": encoded.reshape(-1),
+        "glance": _bytes(glance_image(frame, settings)[0], settings),
+        "aux": _selector_jpeg(frame, settings) if settings.aux_size else np.zeros(0, np.uint8),
         "patches": _bytes(cut.reshape(len(cut), 3, -1), settings, channel=1).reshape(len(cut), -1),
         "position": np.concatenate([plan.positions(s, flat) for s, flat in enumerate(patches)]).astype(np.int32),
         "patch_boxes": np.concatenate([plan.boxes(s, flat) for s, flat in enumerate(patches)]).astype(np.float32),
@@ -161,6 +178,11 @@ def cut_frame(key: str, jpeg: bytes, labels: dict, settings: Settings, rng: np.r
         "global_texts": [whole] if isinstance(whole, str) else whole,
     }
     return line, {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+
+
+def _selector_jpeg(frame: Frame, settings: Settings) -> np.ndarray:
+    pixels = _bytes(aux_image(frame, settings)[0], settings).transpose(1, 2, 0)[..., ::-1]
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, SELECTOR_JPEG_QUALITY])[1].reshape(-1)
 
 
 def merge_captions(boxes: np.ndarray, labels: dict) -> tuple[np.ndarray, dict[str, list[list[str]]]]:
@@ -235,8 +257,14 @@ def held_out(key: str, share: float) -> bool:
 
 def load_frame(folder: Path, line: dict) -> CachedFrame:
     """One frame of a cache; the selector's image is decoded here (about 15 ms)."""
-    arrays = load_file(folder / f"{line['key']}.safetensors")
-    aux = cv2.imdecode(arrays.pop("aux"), cv2.IMREAD_COLOR)[..., ::-1].transpose(2, 0, 1)
+    return frame_of(line, load_file(folder / f"{line['key']}.safetensors"))
+
+
+def frame_of(line: dict, arrays: dict[str, np.ndarray]) -> CachedFrame:
+    """What cut_frame gives, as the cache or a stream has it -> CachedFrame."""
+    arrays = dict(arrays)
+    encoded = arrays.pop("aux")
+    aux = cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1].transpose(2, 0, 1) if len(encoded) else np.zeros((3, 0, 0), np.uint8)
     return CachedFrame(
         line["key"],
         line["width"],

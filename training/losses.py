@@ -6,6 +6,8 @@ selection; the sigmoid loss itself is SigLIP's (arXiv 2303.15343). All functions
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
@@ -19,19 +21,25 @@ def normalize(vectors: torch.Tensor) -> torch.Tensor:
 
 
 def sigmoid_contrastive(
-    image: torch.Tensor, text: torch.Tensor, log_scale: torch.Tensor, bias: torch.Tensor, positive: torch.Tensor, ignore: torch.Tensor
+    image: torch.Tensor,
+    text: torch.Tensor,
+    log_scale: torch.Tensor,
+    bias: torch.Tensor,
+    positive: torch.Tensor,
+    ignore: torch.Tensor,
+    count: int | None = None,
 ) -> torch.Tensor:
     """SigLIP's loss over every (region, caption) pair that counts.
 
     image [M, E] region embeddings, text [K, E] caption embeddings (neither normalised); log_scale, bias: scalars (the scale is
     exponentiated and clamped to 100); positive bool [M, K]; ignore bool [M, K]: pairs that are neither, such as captions of one image for
     each other's boxes. Each row of `image` has the weight 1 / M, as each image has in SigLIP; a row with no positive (a background region)
-    pushes only. Returns a scalar.
+    pushes only. count: M of the global batch where `image` is one rank's part of it. Returns a scalar.
     """
     logits = contrastive_logits(image, text, log_scale, bias)
     sign = torch.where(positive, 1.0, -1.0)
     loss = -F.logsigmoid(sign * logits)
-    return loss.masked_fill(ignore, 0.0).sum() / max(len(image), 1)
+    return loss.masked_fill(ignore, 0.0).sum() / max(len(image) if count is None else count, 1)
 
 
 def contrastive_logits(image: torch.Tensor, text: torch.Tensor, log_scale: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -95,31 +103,49 @@ def relevance_logits(features: torch.Tensor, prompts: torch.Tensor) -> torch.Ten
 
 
 def selection_loss(
-    logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None, positive_weight: float = 1.0
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    valid: torch.Tensor | None = None,
+    positive_weight: float = 1.0,
+    across: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Binary cross-entropy of relevance maps against box masks (the paper's selection losses, of weight 1 each).
 
     logits [..., C] before the sigmoid, target bool [..., C], valid bool [..., C]: cells that count (default all).
-    positive_weight multiplies the few cells inside a box; 1 is the paper's plain mean. Returns a scalar.
+    positive_weight multiplies the few cells inside a box; 1 is the paper's plain mean. across: sums the cells' weight over ranks, each of
+    which then gives its share of the loss. Returns a scalar.
     """
     weight = torch.where(target, float(positive_weight), 1.0)
     if valid is not None:
         weight = weight * valid
     loss = F.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
-    return (loss * weight).sum() / weight.sum().clamp(min=1.0)
+    counted = weight.sum() if across is None else across(weight.sum())
+    return (loss * weight).sum() / counted.clamp(min=1.0)
 
 
-def ranking_loss(logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor, gain: float = 4.0) -> torch.Tensor:
+def ranking_loss(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    valid: torch.Tensor,
+    gain: float = 4.0,
+    together: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> torch.Tensor:
     """How far a caption's own cells are from the top of all cells of the batch: - log of the share that a softmax over cells gives them.
     Ours.
 
     logits [Q, B, C] before the sigmoid (5 * cosine; gain 4 makes it 20 * cosine), target and valid bool [Q, B, C]. A budget takes the
     highest cells whatever their value, and this loss, unlike the cross-entropy of mostly empty maps, is no smaller for a map that says
-    "nowhere" to everything. Scalar.
+    "nowhere" to everything. together: [Q, 2] -> [ranks, Q, 2], where each rank has a part of the frames; a rank's share is then 1 / ranks.
+    Scalar.
     """
     scaled = (gain * logits).flatten(1)
     target, valid = target.flatten(1), valid.flatten(1)
     own = scaled.masked_fill(~target, float("-inf")).logsumexp(1)
     every = scaled.masked_fill(~(valid | target), float("-inf")).logsumexp(1)
-    counted = target.any(1)
-    return (every - own)[counted].sum() / counted.sum().clamp(min=1)
+    share = 1.0
+    if together is not None:
+        ranks = together(torch.stack([own, every], -1))
+        own, every = ranks.logsumexp(0).unbind(-1)
+        share = 1 / len(ranks)
+    counted = own > float("-inf")
+    return share * (every - own)[counted].sum() / counted.sum().clamp(min=1)

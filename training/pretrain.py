@@ -6,18 +6,23 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ps3_training.model import PS3
 
-from . import losses
+from . import distributed, losses
 from .batch import Batch
+from .errors import TrainingError
+from .picking import fixed_look, pick, relevances
 from .sentences import Sentences
+from .targets import Captions, answers, gather_captions, selection_targets
 
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Each value is a key of the YAML's `pretrain.loss`. The defaults are the paper's, but for positive_weight's use in our own runs."""
+    """Each value is a key of the YAML's `pretrain.loss`. The defaults are the paper's."""
 
+    match_weight: float = 1.0
     top_down_weight: float = 1.0
     bottom_up_weight: float = 1.0
     positive_weight: float = 1.0  # of cells inside a box in the top-down loss
@@ -25,64 +30,111 @@ class LossSettings:
     other_frames: bool = True  # ask each caption of the batch's other frames, too, where nothing answers it
     ranking_weight: float = 0.0  # of bringing a caption's own cells to the top of all (losses.ranking_loss; not in the paper)
     separate_maps: float = 0.0  # weight of the same loss on the glance's map and the auxiliary map each on its own
+    lowres_cache: bool = True  # a look sees the glance's keys and values
+    fixed_aux_layers: int = 0  # of the auxiliary stem: whole frames, whose finest maps cost most of a step, do not train them; mosaics do
+
+    def __post_init__(self) -> None:
+        weights = {name: getattr(self, name) for name in self.__dataclass_fields__ if name.endswith("_weight")}
+        if min(weights.values()) < 0 or self.separate_maps < 0 or self.fixed_aux_layers < 0:
+            raise TrainingError(
+                f"loss has {weights}, separate_maps {self.separate_maps} and fixed_aux_layers {self.fixed_aux_layers}; give 0 or more"
+            )
 
 
-def pretrain_loss(model: PS3, batch: Batch, sentences: Sentences, settings: LossSettings) -> dict[str, torch.Tensor]:
+def pretrain_loss(model: PS3, batch: Batch, sentences: Sentences, settings: LossSettings) -> dict[str, Tensor]:
     """`match`, `top_down`, `bottom_up`, `ranking`, their weighted sum `total`, and `top1`: the share of regions nearest to their own
-    caption.
+    caption. With several ranks each value is this rank's share: their sum is the loss of the global batch.
     """
     v = model.vision_model
     glance = v.glance(batch.glance)
-    aux = v.aux_features(batch.aux)
-    tokens = v.look(batch.patches, batch.position, glance.kv)
-    embedding = v.pool(tokens, batch.mask).flatten(0, 1)[batch.region]
-    if len(batch.glances):
-        whole = torch.ones(len(batch.glances), 1, glance.tokens.shape[1], dtype=torch.bool)
-        embedding = torch.cat([embedding, v.pool(glance.tokens[batch.glances], whole)[:, 0]])
+    aux = v.aux_features(batch.aux, settings.fixed_aux_layers) if v.highres_selection_feature_module is not None else None
     text = model.text_model.project(sentences.of(batch.texts))
-    positive, ignore = losses.pair_masks(
-        batch.row_image,
-        batch.row_text,
-        batch.row_background,
-        batch.text_image,
-        batch.text_global,
-        batch.answers,
-        settings.intra_image_contrast,
-    )
-    match = losses.sigmoid_contrastive(embedding, text.text, model.logit_scale, model.logit_bias, positive, ignore)
+    captions = gather_captions(batch, text.text, text.prompt)
+    cells, valid, all_cells = selection_targets(batch, captions)
+    maps = map_logits(v, glance.select_features[:, 0], aux, captions.prompt[~captions.whole])
 
-    local = ~batch.text_global
-    valid = (
-        batch.valid
-        if settings.other_frames
-        else batch.valid & (batch.text_image[local][:, None] == torch.arange(len(batch.glance)))[..., None]
-    )
-    maps = map_logits(v, glance.select_features[:, 0], aux, text.prompt[local])
+    look = fixed_look(batch)
+    if batch.candidates is not None:
+        with torch.no_grad():
+            look = pick(batch, *relevances(batch, captions, maps["mean"], valid))
+    kv = glance.kv if settings.lowres_cache else glance.kv[..., :0, :]
+    tokens = v.look(look.patches, look.position, kv, look.real)
+    embedding = v.pool(tokens, look.mask).flatten(0, 1)[look.region]
+    if len(batch.glances):
+        whole = torch.ones(len(batch.glances), 1, glance.tokens.shape[1], dtype=torch.bool, device=tokens.device)
+        embedding = torch.cat([embedding, v.pool(glance.tokens[batch.glances], whole)[:, 0]])
+
+    positive, ignore = _pairs(batch, captions, look, settings.intra_image_contrast)
+    count = int(distributed.total(torch.tensor(len(embedding), device=tokens.device)))
+    match = losses.sigmoid_contrastive(embedding, captions.text, model.logit_scale, model.logit_bias, positive, ignore, count)
+
+    if not settings.other_frames:
+        frame = torch.arange(len(batch.glance), device=tokens.device) + captions.first_image
+        valid = valid & (captions.image[~captions.whole][:, None] == frame)[..., None]
     prior = map_logits(v, glance.select_features[:, 0], aux, v.prior_prompt[None])
     shares = {"mean": 1.0, "glance": settings.separate_maps, "aux": settings.separate_maps}
+    shares = {name: share for name, share in shares.items() if share and name in maps}
+    across = distributed.total
     top_down = sum(
-        share * losses.selection_loss(maps[name], batch.cells, valid, settings.positive_weight) for name, share in shares.items() if share
+        share * losses.selection_loss(maps[name], cells, valid, settings.positive_weight, across) for name, share in shares.items()
     )
-    bottom_up = sum(share * losses.selection_loss(prior[name][0], batch.all_cells) for name, share in shares.items() if share)
-    ranking = losses.ranking_loss(maps["mean"], batch.cells, valid)
-    total = match + settings.ranking_weight * ranking + settings.top_down_weight * top_down + settings.bottom_up_weight * bottom_up
+    bottom_up = sum(share * losses.selection_loss(prior[name][0], all_cells, across=across) for name, share in shares.items())
+    ranking = losses.ranking_loss(maps["mean"], cells, valid, together=_together if distributed.size() > 1 else None)
+    total = (
+        settings.match_weight * match
+        + settings.ranking_weight * ranking
+        + settings.top_down_weight * top_down
+        + settings.bottom_up_weight * bottom_up
+    )
     with torch.no_grad():
-        cosines = (losses.normalize(embedding) @ losses.normalize(text.text).T).masked_fill(ignore, -2)
+        cosines = (losses.normalize(embedding) @ losses.normalize(captions.text).T).masked_fill(ignore, -2)
         named = positive.any(1)
-        top1 = positive.gather(1, cosines.argmax(1, keepdim=True))[named].float().mean()
-    return {"total": total, "match": match, "top_down": top_down, "bottom_up": bottom_up, "ranking": ranking.detach(), "top1": top1}
+        right = positive.gather(1, cosines.argmax(1, keepdim=True))[named].float().sum()
+        top1 = right / distributed.total(named.sum()).clamp(min=1)
+    return {
+        "total": total,
+        "match": match.detach(),
+        "top_down": top_down.detach(),
+        "bottom_up": bottom_up.detach(),
+        "ranking": ranking.detach(),
+        "top1": top1,
+    }
 
 
-def map_logits(
-    v: torch.nn.Module, select_features: torch.Tensor, aux: torch.Tensor | None, prompt: torch.Tensor
-) -> dict[str, torch.Tensor]:
-    """Relevance logits [Q, B, g * g] of every prompt [Q, D] on every frame: of the glance's map, of the auxiliary map, and of their mean.
+def _pairs(batch: Batch, captions: Captions, look, intra_image_contrast: bool) -> tuple[Tensor, Tensor]:
+    """positive and ignore bool [M, K] of this rank's regions (those kept, the added background, the glances) against all captions."""
+    pooled, added = len(batch.region), len(look.added_image)
+
+    def joined(values: Tensor, new: Tensor | int) -> Tensor:
+        new = values.new_full((added, *values.shape[1:]), new) if not isinstance(new, Tensor) else new
+        return torch.cat([values[:pooled][look.keep], new, values[pooled:]])
+
+    row_text = torch.where(batch.row_text >= 0, batch.row_text + captions.first, -1)
+    return losses.pair_masks(
+        joined(batch.row_image, look.added_image) + captions.first_image,
+        joined(row_text, -1),
+        joined(batch.row_background, 1),
+        captions.image,
+        captions.whole,
+        answers(joined(batch.row_means, 0), captions.ask),
+        intra_image_contrast,
+    )
+
+
+def _together(values: Tensor) -> Tensor:
+    """[k, 2] of this rank's frames -> [ranks, k, 2]."""
+    return distributed.gather(values).unflatten(0, (distributed.size(), -1))
+
+
+def map_logits(v: torch.nn.Module, select_features: Tensor, aux: Tensor | None, prompt: Tensor) -> dict[str, Tensor]:
+    """Relevance logits [Q, B, g * g] of every prompt [Q, D] on every frame: of the glance's map, of the auxiliary map, and of their mean;
+    without an auxiliary branch the mean alone, which is the glance's.
 
     select_features [B, g * g, D] of the first high-res scale, whose map all scales use; aux [B, d, a, a] or None.
     """
     near = losses.relevance_logits(select_features, prompt)
     if aux is None:
-        return {"mean": near, "glance": near, "aux": near}
+        return {"mean": near}
     far = losses.relevance_logits(aux.flatten(2).transpose(1, 2), v.prompt_aux(prompt)).unflatten(-1, aux.shape[-2:])
     far = F.adaptive_max_pool2d(far, (v.grid, v.grid)).flatten(2)
     return {"mean": (near + far) / 2, "glance": near, "aux": far}

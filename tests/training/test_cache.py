@@ -57,6 +57,15 @@ def test_a_second_run_adds_only_what_is_new(settings, tmp_path):
     assert (tmp_path / "frame1.safetensors").stat().st_mtime_ns == before
 
 
+def test_changed_labels_are_cut_again_and_what_is_gone_is_forgotten(settings, tmp_path):
+    cache.build_cache([sample(1), sample(2)], tmp_path, settings, processes=1)
+    key, jpeg, labels = sample(1)
+    said = {**labels, "text": ["the stop sign", *labels["text"][1:]]}
+    assert cache.build_cache([(key, jpeg, said)], tmp_path, settings, processes=1) == 1
+    (line,) = cache.read_index(tmp_path)
+    assert line["key"] == key and line["texts"][0] == ["the stop sign"]
+
+
 def test_two_processes_make_the_same_cache(settings, tmp_path):
     for processes in (1, 2):
         assert cache.build_cache([sample(i) for i in range(3)], tmp_path / str(processes), settings, processes) == 3
@@ -81,6 +90,7 @@ def test_a_cache_for_another_model_is_refused(settings, tmp_path):
     cache.build_cache([sample(1)], tmp_path, settings, processes=1)
     with pytest.raises(TrainingError, match="was made for"):
         cache.build_cache([sample(1)], tmp_path, dataclasses.replace(settings, aux_size=160), processes=1)
+    cache.check_cache(tmp_path, dataclasses.replace(settings, aux_size=0, aux_grid=0, aux_dim=0))  # needs less than there is
 
 
 def test_captions_of_one_box_are_kept_together():

@@ -121,3 +121,21 @@ def test_ranking_loss_is_the_softmax_share_of_the_captions_own_cells():
     assert float(losses.ranking_loss(logits, target, valid, gain=2.0)) == pytest.approx(-math.log(float(share)), rel=1e-5)
     shifted = losses.ranking_loss(logits + 1.5, target, valid, gain=2.0)  # only the order of cells matters, not their level
     assert float(shifted) == pytest.approx(-math.log(float(share)), rel=1e-4)
+
+
+def test_shares_of_two_parts_sum_to_the_whole():
+    torch.manual_seed(0)
+    logits, target = torch.randn(3, 4, 5), torch.rand(3, 4, 5) < 0.2
+    target[:, 0, 0] = True  # every caption has a cell, in the first part
+    valid = torch.rand(3, 4, 5) < 0.8
+    weight = torch.where(target, 3.0, 1.0) * valid
+    whole = losses.selection_loss(logits, target, valid, 3.0)
+    parts = [losses.selection_loss(logits[:, p], target[:, p], valid[:, p], 3.0, lambda _: weight.sum()) for p in (slice(2), slice(2, 4))]
+    assert float(sum(parts)) == pytest.approx(float(whole), rel=1e-5)
+
+    target[:, 2:] = False
+    halves = []
+    losses.ranking_loss(logits[:, :2], target[:, :2], valid[:, :2], together=lambda v: halves.append(v) or v[None])
+    losses.ranking_loss(logits[:, 2:], target[:, 2:], valid[:, 2:], together=lambda v: halves.append(v) or v[None])
+    share = losses.ranking_loss(logits[:, :2], target[:, :2], valid[:, :2], together=lambda v: torch.stack(halves))
+    assert 2 * float(share) == pytest.approx(float(losses.ranking_loss(logits, target, valid)), rel=1e-5)

@@ -18,7 +18,10 @@ def bank():
     squares = [
         np.concatenate([np.tile(np.array(colour, np.uint8), (30 * 30, 1)), np.full((900, 1), 255, np.uint8)], 1) for colour in COLOURS
     ]
-    labels = tuple({"means": [f"{name} square"], "texts": [f"a {name} square"], "asks": [f"{name} square"]} for name in names)
+    labels = tuple(
+        {"means": [f"{name} square"], "texts": [f"a {name} square"], "asks": [f"{name} square"], "group": "square", "core": True}
+        for name in names
+    )
     return sprites.Bank(
         np.concatenate(squares),
         np.full((4, 2), 30, np.int32),

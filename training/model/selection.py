@@ -57,9 +57,11 @@ class AuxBranch(nn.Module):
         self.blocks = nn.Sequential(*(ConvBlock(width) for _ in range(depth)))
         self.out_proj = nn.Conv2d(width, out, kernel_size=1)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """[B, 3, A, A] -> [B, d, a, a], a = A // kernel"""
-        return self.out_proj(self.blocks(self.stem(pixels)))
+    def forward(self, pixels: Tensor, fixed: int = 0) -> Tensor:
+        """[B, 3, A, A] -> [B, d, a, a], a = A // kernel. The first `fixed` layers of the stem take no gradient from this call."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not fixed):
+            x = self.stem[:fixed](pixels)
+        return self.out_proj(self.blocks(self.stem[fixed:](x)))
 
 
 def relevance_logits(select_features: Tensor, aux: Tensor | None, prompt: Tensor, prompt_aux: Tensor | None) -> Tensor:

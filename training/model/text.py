@@ -74,7 +74,10 @@ class ClipText(nn.Module):
         for block in self.transformer["resblocks"]:
             x = block(x, mask)
         x = self._pooled(self.ln_final(x), ids)
-        text = self.text_projection(x) if self.config.proj_bias else x @ self.text_projection
+        return self.project(self.text_projection(x) if self.config.proj_bias else x @ self.text_projection)
+
+    def project(self, text: Tensor) -> TextOutput:
+        """Text embeddings [Q, E] that were made beforehand (training keeps the tower as it is, and trains prompt_proj)."""
         return TextOutput(text, self.prompt_proj(unit(text)))
 
     def _pooled(self, x: Tensor, ids: Tensor) -> Tensor:

@@ -166,11 +166,14 @@ class VisionModel(nn.Module):
         features = features.unflatten(-1, (len(self.sides), self.dim)).transpose(1, 2)
         return GlanceOutput(x, features, torch.stack(own)), kept
 
-    def aux_features(self, aux_pixels: Tensor) -> Tensor:
-        """[B, 3, A, A], normalised -> [B, d, a, a]. One map serves all high-res scales; only the prompt has a slice for each."""
+    def aux_features(self, aux_pixels: Tensor, fixed: int = 0) -> Tensor:
+        """[B, 3, A, A], normalised -> [B, d, a, a]. One map serves all high-res scales; only the prompt has a slice for each.
+
+        fixed: layers of its stem that take no gradient (AuxBranch).
+        """
         if self.highres_selection_feature_module is None:
             raise ValueError("aux_features needs vision_config.highres_selection_feature; this model has no auxiliary branch.")
-        return self.highres_selection_feature_module(aux_pixels)
+        return self.highres_selection_feature_module(aux_pixels, fixed)
 
     def prompt_aux(self, prompt: Tensor) -> Tensor:
         """[..., D] -> [..., d]: the auxiliary branch's prompt for the first high-res scale, whose map all scales use."""

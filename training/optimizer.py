@@ -1,0 +1,50 @@
+"""AdamW as the loop uses it: which parameters decay, the learning rate of a step, and the running mean of the weights."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .loop_settings import LoopSettings
+
+
+def learning_rate(step: int, settings: LoopSettings) -> float:
+    """Linear warm-up, then a half cosine down to final_lr_fraction of lr at the last step."""
+    if step < settings.warmup_steps:
+        return settings.lr * (step + 1) / settings.warmup_steps
+    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    return settings.lr * (settings.final_lr_fraction + (1 - settings.final_lr_fraction) * cosine)
+
+
+def make_optimizer(model: nn.Module, settings: LoopSettings) -> torch.optim.AdamW:
+    """AdamW over the parameters that are not frozen; only matrices decay (no bias, norm, position, prompt, scale)."""
+    matrices, others = [], []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            plain = parameter.ndim < 2 or "pos_emb" in name or "position" in name or name.endswith(("latent", "prior_prompt"))
+            (others if plain else matrices).append(parameter)
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.beta1, settings.beta2))
+
+
+class Ema:
+    """An exponential moving average of the trained weights, float32; young runs forget faster (decay at most (1 + n) / (10 + n))."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.decay = decay
+        self.weights = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """After the optimizer's step number `step`, from 1."""
+        share = 1 - min(self.decay, (1 + step) / (10 + step))
+        for name, parameter in model.named_parameters():
+            if name in self.weights:
+                self.weights[name].lerp_(parameter.detach(), share)
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        for name, value in weights.items():
+            self.weights[name].copy_(value)

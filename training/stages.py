@@ -1,0 +1,275 @@
+"""The stages of a run: `warm_start` (crops and mosaics), `cache` (frames decoded once), `pretrain` (4K frames)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from ps3_training.model import PS3, settings_of
+
+from . import cache as frame_cache
+from . import distributed
+from .batch import batch_of_step, moved
+from .checkpoints import averaged, newest
+from .choice import BatchSettings, caption_choices
+from .errors import TrainingError
+from .loop import fit
+from .loop_settings import LoopSettings
+from .pretrain import LossSettings, pretrain_loss
+from .sentences import Sentences
+from .settings import RunSettings, section
+from .start import THRESHOLDS, caption_vectors, cut_settings, frozen, initial_model, start_thresholds, tokenizer_path
+
+CPU = torch.device("cpu")
+STAGES = ("warm_start", "cache", "pretrain")
+
+
+def device_of(settings: RunSettings) -> torch.device:
+    """The run's device. TrainingError where CUDA is asked for and not there."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("device is cuda, but torch sees no GPU; set device to auto or cpu")
+    return torch.device("cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) -> int:
+    """Stage A; returns the steps done. Its contrast is within a rank: ranks add crops, not negatives."""
+    from .warm_start import WarmStartSettings, make_warm_batch, warm_loss
+
+    folder = Path(settings.run) / "warm_start"
+    loop = section(LoopSettings, settings.warm_start["loop"], "warm_start.loop")
+    batch = section(WarmStartSettings, settings.warm_start.get("batch", {}), "warm_start.batch")
+    if _is_done(folder, loop, resume):
+        return loop.steps
+    model = _start(folder, resume, settings, lambda: initial_model(settings)).to(device)
+    bank, sentences = _bank(settings, model)
+    cut = settings_of(model.config)
+    return fit(
+        model,
+        lambda step: make_warm_batch(bank, batch, cut, _rng(settings.seed, 3, step)),
+        lambda made: _share(warm_loss(model, moved(made, device), sentences.to(device), batch)),
+        loop,
+        folder,
+        resume,
+        device=device,
+        work=lambda made: {"crops": len(made.patches), "tokens": made.position.numel()},
+    )
+
+
+def cache(settings: RunSettings, device: torch.device | None = None) -> int:
+    """Decode the frames; returns how many there are. The first rank does, the others wait."""
+    with distributed.first_rank_first():
+        frames = Path(settings.cache) / "frames"
+        if not distributed.is_first():
+            return len(frame_cache.read_index(frames))
+        sources = json.dumps([_files(folder) for folder in settings.folders])
+        seen = frames / "sources.json"  # what a finished cache was made from, so that going on with a run reads no shard again
+        if seen.exists() and seen.read_text() == sources:
+            frame_cache.check_cache(frames, cut_settings(settings))
+            return len(frame_cache.read_index(frames))
+        samples = (_labelled(sample) for folder in settings.folders for sample in _samples(folder))
+        count = frame_cache.build_cache(samples, frames, cut_settings(settings), settings.threads)
+        part = seen.with_suffix(".part")
+        part.write_text(sources)
+        os.replace(part, seen)
+        return count
+
+
+def _files(folder: Path) -> list:
+    """[folder, and of each file in it path and bytes]."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [str(folder), *([str(path.relative_to(folder)), path.stat().st_size] for path in paths)]
+
+
+def _samples(folder: Path) -> Any:
+    from ps3_training.data import shards
+
+    reader = getattr(shards, "open_data", shards.read_samples)
+    return reader(folder, on_broken="skip")
+
+
+def _labelled(sample: Any) -> tuple[str, bytes, dict]:
+    return sample.key, sample.jpg, {"text": list(sample.text), "box": sample.box, "global_text": sample.global_text, **sample.extra}
+
+
+def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) -> int:
+    """Stage B; returns the steps done."""
+    folder = Path(settings.run) / "pretrain"
+    loop, batch, loss = pretrain_settings(settings)
+    if is_streamed(settings):
+        return _streamed(settings, folder, resume, device)
+    frames = Path(settings.cache) / "frames"
+    index, kept = split_index(settings, frames)
+    if len(index) < batch.frames:
+        raise TrainingError(f"{frames} holds {len(index)} frames, fewer than one step's {batch.frames}; run the stage cache first")
+    if _is_done(folder, loop, resume):
+        return loop.steps
+    model = _start(folder, resume, settings, lambda: _warm(settings)).to(device)
+    cut = settings_of(model.config)
+    frame_cache.check_cache(frames, cut)
+    replay = settings.pretrain.get("replay")
+    bank, sentences = _bank(settings, model) if replay else (None, caption_vectors(settings, model))
+    with distributed.first_rank_first():
+        sentences = sentences if distributed.is_first() else caption_vectors(settings, model)
+        sentences.add(frame_texts([*index, *kept], batch.captions))
+    sentences.to(device)
+
+    def make(step: int) -> Any:
+        return batch_of_step(step, frames, index, batch, cut, settings.seed, distributed.rank(), distributed.size())
+
+    def of(made: Any) -> dict[str, torch.Tensor]:
+        return pretrain_loss(model, made.to(device), sentences, loss)
+
+    from .pictures import FRAMES, relevance_pictures
+
+    shown = [frame_cache.load_frame(frames, line) for line in (kept or index)[:FRAMES]] if loop.pictures_every else []
+    options = {
+        "device": device,
+        "draw": relevance_pictures(model, shown, sentences, cut, folder, device) if loop.pictures_every else None,
+    }
+    if not replay:
+        return fit(model, make, of, loop, folder, resume, work=lambda made: made.work, **options)
+
+    from .warm_start import WarmStartSettings, make_warm_batch, warm_loss
+
+    again = section(WarmStartSettings, replay, "pretrain.replay")
+
+    def make_both(step: int) -> tuple:
+        return make(step), make_warm_batch(bank, again, cut, _rng(settings.seed, 4, step))
+
+    def both(made: tuple) -> dict[str, torch.Tensor]:
+        parts, repeated = of(made[0]), _share(warm_loss(model, moved(made[1], device), sentences, again))
+        return {
+            **parts,
+            "total": parts["total"] + repeated["total"],
+            **{f"replay_{name}": repeated[name].detach() for name in ("match", "ranking", "top1")},
+        }
+
+    return fit(model, make_both, both, loop, folder, resume, work=lambda made: made[0].work, **options)
+
+
+def is_streamed(settings: RunSettings) -> bool:
+    """Whether pre-training reads the shards instead of the cache."""
+    return settings.pretrain.get("source", "cache") == "stream"
+
+
+def _streamed(settings: RunSettings, folder: Path, resume: bool, device: torch.device) -> int:
+    """Stage B on data that no cache holds. Captions are encoded as they come; loop.workers processes read and cut."""
+    from .pictures import FRAMES, relevance_pictures
+    from .streaming import Stream, first_frames
+
+    loop, batch, loss = pretrain_settings(settings)
+    if len(settings.folders) > 1 or settings.pretrain.get("replay"):
+        raise TrainingError("a stream reads one data folder and takes no replay; set pretrain.source to cache, or change these")
+    if _is_done(folder, loop, resume):
+        return loop.steps
+    model = _start(folder, resume, settings, lambda: _warm(settings)).to(device)
+    cut, share = settings_of(model.config), settings.pretrain.get("held_out_share", 0.0)
+    stream = Stream(settings.folders[0], batch, cut, settings.seed, loop.workers, share)
+    sentences = caption_vectors(settings, model).in_memory().to(device)
+    draw = None
+    if loop.pictures_every and distributed.is_first():
+        shown = first_frames(_samples(settings.folders[0]), cut, FRAMES)
+        sentences.add({text for frame in shown for texts in frame.texts for text in texts})
+        sentences.to(device)
+        draw = relevance_pictures(model, shown, sentences, cut, folder, device)
+
+    def of(made: Any) -> dict[str, torch.Tensor]:
+        sentences.renew(made.batch.texts)
+        return pretrain_loss(model, made.batch.to(device), sentences, loss)
+
+    loop = replace(loop, workers=1)  # threads: the reader's order is that of the calls
+    return fit(model, stream.make, of, loop, folder, resume, device=device, work=lambda made: made.batch.work, draw=draw, source=stream)
+
+
+def pretrain_settings(settings: RunSettings) -> tuple[LoopSettings, BatchSettings, LossSettings]:
+    """The typed sections of `pretrain`; TrainingError where a key is unknown."""
+    known = {"loop", "batch", "loss", "replay", "held_out_share", "source"}
+    if "loop" not in settings.pretrain or settings.pretrain.keys() - known:
+        raise TrainingError(f"pretrain has {', '.join(settings.pretrain)}; give loop, and of {', '.join(sorted(known))} what is wanted")
+    if settings.pretrain.get("source", "cache") not in ("cache", "stream"):
+        raise TrainingError(f"pretrain.source is {settings.pretrain['source']!r}; give cache or stream")
+    return (
+        section(LoopSettings, settings.pretrain["loop"], "pretrain.loop"),
+        section(BatchSettings, settings.pretrain.get("batch") or {}, "pretrain.batch"),
+        section(LossSettings, settings.pretrain.get("loss") or {}, "pretrain.loss"),
+    )
+
+
+def split_index(settings: RunSettings, frames: Path) -> tuple[list[dict], list[dict]]:
+    """The cache's lines to train on, and those that held_out_share keeps for calibration and pictures."""
+    lines = frame_cache.read_index(frames)
+    share = settings.pretrain.get("held_out_share", 0.0)
+    kept = [line for line in lines if frame_cache.held_out(line["key"], share)]
+    names = {line["key"] for line in kept}
+    return [line for line in lines if line["key"] not in names], kept
+
+
+def frame_texts(lines: list[dict], mode: str) -> set[str]:
+    """Every string that a batch or a picture may ask of these frames."""
+    groups = [tuple(texts) for line in lines for texts in [*line["texts"], line["global_texts"]] if texts]
+    return {text for texts in groups for text in (*texts[:1], *caption_choices(texts, mode))}
+
+
+def _bank(settings: RunSettings, model: PS3) -> tuple[Any, Sentences]:
+    """The bank of cut-outs and the vectors of its captions; made by the first rank."""
+    from .sprites import make_bank
+
+    with distributed.first_rank_first():
+        bank = make_bank(Path(settings.cache) / "bank", (settings.warm_start or {}).get("looks_each", 36), seed=settings.seed)
+        sentences = caption_vectors(settings, model)
+        sentences.add(text for label in bank.labels for text in label["texts"])
+    return bank, sentences
+
+
+def _rng(*seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed if distributed.size() == 1 else (*seed, distributed.rank()))
+
+
+def _share(parts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A rank's own loss -> its share of their mean."""
+    return parts if distributed.size() == 1 else {name: value / distributed.size() for name, value in parts.items()}
+
+
+def _is_done(folder: Path, loop: LoopSettings, resume: bool) -> bool:
+    found = newest(folder) if resume else None
+    return found is not None and int(found.name) >= loop.steps
+
+
+def _warm(settings: RunSettings) -> PS3:
+    start = newest(Path(settings.run) / "warm_start")
+    return frozen(PS3.from_pretrained(start), settings.freeze) if start else initial_model(settings)
+
+
+def _start(folder: Path, resume: bool, settings: RunSettings, fresh: Any) -> PS3:
+    """The newest checkpoint of a run to be resumed, else a fresh model."""
+    found = newest(folder) if resume else None
+    return frozen(PS3.from_pretrained(found), settings.freeze) if found else fresh()
+
+
+def finish(settings: RunSettings) -> Path:
+    """Write the newest model (of its running means, where the run kept them) to <run>/checkpoint with its tokenizer and thresholds."""
+    stages = [stage for stage in ("pretrain", "warm_start") if newest(Path(settings.run) / stage)]
+    if not stages:
+        raise TrainingError(f"{settings.run} has no trained checkpoint; run the stage pretrain first")
+    source, target = newest(Path(settings.run) / stages[0]), Path(settings.run) / "checkpoint"
+    model = PS3.from_pretrained(source)
+    means = averaged(source)
+    if means:
+        model.load_state_dict(means, strict=False)
+    model.save_pretrained(target)
+    part = target / ".tokenizer.json.part"
+    shutil.copyfile(tokenizer_path(settings), part)
+    os.replace(part, target / "tokenizer.json")
+    load_file(target / "model.safetensors")  # what was written can be read
+    thresholds = settings.thresholds or start_thresholds(settings)
+    if thresholds:
+        (target / THRESHOLDS).write_text(json.dumps(thresholds, indent=1) + "\n")
+    return target
