@@ -9,8 +9,9 @@ from math import isfinite
 
 from .errors import Ps3Error
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had no id, standing, final, note and timing
 STAGES = ("text", "glance", "select", "cut", "look", "region", "total")
+TIMING = ("deadline_ms", "predicted_ms", "real_ms", "missed")
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,23 @@ class Answer:
     model: str = ""
     backend: str = ""
     error: str | None = None
+    id: str | None = None  # the question's own
+    standing: bool = False
+    final: bool = True  # False: a better answer to the same question follows
+    note: str | None = None  # why less was looked at than was asked for
+    timing: dict | None = None  # of TIMING; the node's answers have it
     schema_version: int = SCHEMA_VERSION
 
     @staticmethod
-    def failed(query, error, frame=None, model="", backend=""):
-        """The answer to a question that could not be asked. query: whatever came; error: the exception or its sentence; frame: if any."""
+    def failed(query, error, frame=None, model="", backend="", **fields):
+        """The answer to a question that could not be asked. query: whatever came; error: the exception or its sentence; frame: if any.
+
+        fields: others of the answer's, such as id.
+        """
         text = query.decode("utf-8", "replace") if isinstance(query, (bytes, bytearray)) else str(query)
         text = text.strip().encode("utf-8", "replace").decode("utf-8")[:4000]
         about = {} if frame is None else frame_fields(frame)
-        return Answer(query=text, found=None, error=str(error) or type(error).__name__, model=model, backend=backend, **about)
+        return Answer(query=text, found=None, error=str(error) or type(error).__name__, model=model, backend=backend, **about, **fields)
 
     def to_json(self):
         """One line of JSON."""
@@ -90,7 +99,9 @@ def _parse(text):
     _check((data["found"] is None) == (data["error"] is not None), "found", data["found"], "null exactly where there is an error")
     for key in ("query", "frame_id", "model", "backend"):
         _check(isinstance(data[key], str), key, data[key], "text")
-    for key in ("label", "error"):
+    for key in ("standing", "final"):
+        _check(isinstance(data[key], bool), key, data[key], "true or false")
+    for key in ("label", "error", "id", "note"):
         _check(data[key] is None or isinstance(data[key], str), key, data[key], "text or null")
     for key in ("patches_used", "patches_allowed", "looks", "width", "height"):
         _integer(data[key], key)
@@ -100,12 +111,23 @@ def _parse(text):
     _object(data["stage_ms"], "stage_ms", set(STAGES))
     for key, value in data["stage_ms"].items():
         _number(value, f"stage_ms.{key}", 0)
+    if data["timing"] is not None:
+        _timing(data["timing"])
     _object(data["stamp"], "stamp", {"sec", "nanosec"})
     _integer(data["stamp"]["sec"], "stamp.sec")
     _integer(data["stamp"]["nanosec"], "stamp.nanosec", 999_999_999)
     regions = tuple(_region(entry, f"regions[{n}]") for n, entry in enumerate(_list(data["regions"], "regions")))
     choices = tuple(_choice(entry, f"choices[{n}]") for n, entry in enumerate(_list(data["choices"], "choices")))
     return Answer(**{**data, "regions": regions, "choices": choices})
+
+
+def _timing(data):
+    _object(data, "timing", set(TIMING))
+    _number(data["real_ms"], "timing.real_ms", 0)
+    for key in ("deadline_ms", "predicted_ms"):
+        if data[key] is not None:
+            _number(data[key], f"timing.{key}", 0)
+    _check(isinstance(data["missed"], bool), "timing.missed", data["missed"], "true or false")
 
 
 def _region(data, where):

@@ -1,10 +1,13 @@
 """ROS messages from what the core gives, and back. The only place that knows their fields."""
 
+import json
 import sys
 from array import array
+from dataclasses import asdict
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 
@@ -28,6 +31,23 @@ def frame_from(message):
 def answer_message(answer):
     """std_msgs/String with the answer's JSON."""
     return String(data=answer.to_json())
+
+
+def text_message(values):
+    """std_msgs/String with a JSON object or list."""
+    return String(data=json.dumps(values, ensure_ascii=False, allow_nan=False))
+
+
+def request_values(request):
+    """query.Request -> what ~/watching tells of it."""
+    return {name: value for name, value in asdict(request).items() if value is not None}
+
+
+def diagnostics_message(report, name, now_ns):
+    """diagnostic_msgs/DiagnosticArray with one status. name: of the node; now_ns: nanoseconds."""
+    status = DiagnosticStatus(level=bytes([report.level]), name=f"{name.lstrip('/')}: answers", message=report.message, hardware_id="ps3")
+    status.values = [KeyValue(key=key, value=value) for key, value in report.values]
+    return DiagnosticArray(header=header(now_ns, ""), status=[status])
 
 
 def relevance_message(relevance, frame):

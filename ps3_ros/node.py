@@ -1,12 +1,14 @@
 """The ROS 2 lifecycle node: messages in, core call, messages out. What looks and waits is in worker.py.
 
-Topics (names relative to the node's namespace; ~ is the node): image or image/compressed and ~/query in; ~/answer, ~/relevance, ~/looked
-and, where vision_msgs is installed, ~/detections out. Parameters: parameters.py.
+Topics (names relative to the node's namespace; ~ is the node): image or image/compressed, ~/query, ~/watch and ~/unwatch in; ~/answer,
+~/relevance, ~/looked, ~/saliency, ~/attention, ~/watching, /diagnostics and, where vision_msgs is installed, ~/detections out.
+Parameters: parameters.py. All of it: docs/node.md.
 """
 
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 try:
@@ -18,21 +20,27 @@ try:
     from rclpy.utilities import get_rmw_implementation_identifier
     from sensor_msgs.msg import CompressedImage, Image
     from std_msgs.msg import String
+
+    from . import messages, parameters, transport
+    from .guard import Guard
 except ImportError as error:
     raise ImportError(
         f"the node needs ROS 2's Python packages ({error}); source your ROS 2 setup file, or pip install 'ps3_ros[ros-wheels]'"
     ) from error
 
-from . import messages, parameters, transport
 from .ask import Asker
 from .bundle import default_bundle
 from .errors import Ps3Error
+from .limited_log import LimitedLog
 from .process import SPIN_S, spin
+from .query import Request
+from .responder import Responder
 from .text import split_choices
-from .worker import Asking, LimitedLog, Worker
+from .worker import Asking, Worker
 
-KEPT = 100  # queries and answers that the middleware keeps for a slow end
-STOP_S = 1.2  # a look that takes longer is left behind, so that the node is gone within 2 s
+KEPT = 1000  # queries and answers that the middleware keeps for a slow end: a flood of a second
+SHOWN = 100  # likewise of what explains an answer
+STOP_S = 0.9  # a look that takes longer is left behind, so that the node is gone within 2 s
 SILENCE_S = 5.0  # with a publisher on the image topic and no image for so long, the transport is suspected
 ACKED_S = 0.3
 LOGGED_CHARACTERS = 300  # of a line that holds what others sent
@@ -44,38 +52,53 @@ class Ps3Node(LifecycleNode):
     def __init__(self, name="ps3", **arguments):
         super().__init__(name, **arguments)
         parameters.declare(self, check=self._check_change)
-        self.asker = self.worker = None
-        self.finalized = False
-        self._camera = self._query = self._timer = None  # while active
+        self.worker = None
+        self.state_name, self.refusal = "unconfigured", None  # why the last configure failed
+        self._make = None  # opens a backend of the bundle that is configured
+        self._falling = False  # deactivated by the node itself
+        self._active = []  # (entity, how to destroy it), while active
+        self._camera = None
         self._outputs = {}  # publishers, while configured
-        self._log = LimitedLog(self._write_log, lambda: self._parameters_now().log_period_s)
+        self._log = LimitedLog(self._write_log, lambda: self.parameters_now().log_period_s)
         self._images, self._active_since, self._warned = 0, 0.0, set()
+        self._attention = self._told = None
+        self.left = None  # the worker that was let go of: its thread may hang
+        self.guard = Guard(self)
+
+    @property
+    def finalized(self):
+        return self.state_name == "finalized"
 
     # ---- lifecycle
 
     def on_configure(self, state):
-        now = self._parameters_now()
+        now, started = self.parameters_now(), time.perf_counter()
+        bundle = now.bundle or default_bundle()
+        self._make = lambda backend: Asker(bundle, backend=backend, threads=now.threads, clock=self.now_ns)
         try:
-            bundle = now.bundle or default_bundle()
-            started = time.perf_counter()
-            asker = Asker(bundle, backend=now.backend, threads=now.threads, clock=lambda: self.get_clock().now().nanoseconds)
-            _check_tokens(asker, now.standing_queries)
-        except Ps3Error as error:
-            self.get_logger().error(f"cannot configure: {error}")
+            asker = self._make(now.backend)
+            for query in (*now.standing_queries, *now.wake_queries):
+                _check_tokens(asker, query)
+        except Exception as error:  # a library's own too: the node stays, so that another bundle or backend can be tried
+            advice = "" if isinstance(error, Ps3Error) else "; try another bundle or backend"
+            self.refusal = f"cannot configure: {'' if isinstance(error, Ps3Error) else type(error).__name__ + ': '}{error}{advice}"
+            self.get_logger().error(self.refusal)
             return TransitionCallbackReturn.FAILURE
-        except Exception as error:  # a library's own: the node stays, so that another bundle or backend can be tried
-            self.get_logger().error(f"cannot configure: {type(error).__name__}: {error}; try another bundle or backend")
-            return TransitionCallbackReturn.FAILURE
-        self.asker = asker
-        keep = qos("reliable", KEPT)
-        self._outputs = {
-            "answer": self.create_lifecycle_publisher(String, "~/answer", keep),
-            "relevance": self.create_lifecycle_publisher(Image, "~/relevance", keep),
-            "looked": self.create_lifecycle_publisher(Image, "~/looked", keep),
-        }
-        if messages.Detection2DArray is not None:
-            self._outputs["detections"] = self.create_lifecycle_publisher(messages.Detection2DArray, "~/detections", keep)
-        self.worker = Worker(asker, messages.frame_from, self._deliver, self._asking, self._log, now.query_queue)
+        self.refusal = None
+        self._advertise()
+        self.worker = Worker(
+            self._responder(now, asker),
+            messages.frame_from,
+            self._deliver,
+            self._asking,
+            self._log,
+            now.query_queue,
+            glimpse=self._show_glimpse,
+            lost=self.guard.lost,
+            mended=self.guard.mended,
+            check=self._check_text,
+        )
+        self.state_name = "inactive"
         encoder = asker.encoder
         self.get_logger().info(
             f"configured in {time.perf_counter() - started:.1f} s: {encoder.bundle.manifest.model_name} on {encoder.backend.name}, "
@@ -83,18 +106,36 @@ class Ps3Node(LifecycleNode):
         )
         return TransitionCallbackReturn.SUCCESS
 
+    def _advertise(self):
+        keep, shown, latched = qos("reliable", KEPT), qos("reliable", SHOWN), qos("reliable", 1, DurabilityPolicy.TRANSIENT_LOCAL)
+        kinds = {
+            "answer": (String, keep), "relevance": (Image, shown), "looked": (Image, shown), "saliency": (Image, shown),
+            "attention": (String, latched), "watching": (String, latched),
+        }  # fmt: skip
+        if messages.Detection2DArray is not None:
+            kinds["detections"] = (messages.Detection2DArray, shown)
+        self._outputs = {name: self.create_lifecycle_publisher(kind, f"~/{name}", profile) for name, (kind, profile) in kinds.items()}
+
+    def _responder(self, now, asker=None):
+        return Responder(self._make, now.backend, now.fallback_backends, asker, self._log)
+
     def on_activate(self, state):
         outcome = super().on_activate(state)  # the publishers first: nothing that is asked may go unanswered
         if outcome != TransitionCallbackReturn.SUCCESS:
             return outcome
-        now = self._parameters_now()
+        now = self.parameters_now()
+        if self.worker.hangs(STOP_S):  # the thread that hung before the node fell inactive
+            self.restart_worker("the node was activated again")
         self.worker.resume()
+        self.guard.activated()
         self._images, self._active_since = 0, time.monotonic()
         self._subscribe_images(now, "best_effort" if now.qos_reliability == "auto" else now.qos_reliability)
-        self._query = self.create_subscription(
-            String, "~/query", lambda message: self.worker.put_query(message.data), qos("reliable", KEPT)
-        )
-        self._timer = self.create_timer(1.0, self._watch)
+        keep = qos("reliable", KEPT)
+        for topic, take in (("query", self._on_query), ("watch", self._on_watch), ("unwatch", self._on_unwatch)):
+            self._active.append((self.create_subscription(String, f"~/{topic}", take, keep), self.destroy_subscription))
+        self._active.append((self.create_timer(1.0, self._watch), self.destroy_timer))
+        self.state_name, self._attention, self._told = "active", None, None
+        self._tell_standing()
         self.get_logger().info(f"active: images from {self._camera.topic_name}, standing queries {len(now.standing_queries)}")
         return TransitionCallbackReturn.SUCCESS
 
@@ -108,55 +149,101 @@ class Ps3Node(LifecycleNode):
 
     def on_deactivate(self, state):
         self._unsubscribe()
-        if not self.worker.pause(STOP_S):
-            self.get_logger().warning(f"the look in hand takes longer than {STOP_S} s; its answer will be thrown away")
+        self.guard.deactivated(by_itself=self._falling)
+        reason = {"reason": f"the node fell {self.guard.fault}"} if self._falling else {}
+        if not self.worker.pause(STOP_S, mend=self._falling, **reason):
+            self.get_logger().warning(f"the step in hand takes longer than {STOP_S} s; what comes of it will be thrown away")
+        self.state_name = "inactive"
         self.get_logger().info(f"inactive; since it was configured: {self._counts_text()}")
         return super().on_deactivate(state)
 
     def on_cleanup(self, state):
         self._release()
+        self.state_name = "unconfigured"
         return super().on_cleanup(state)
 
     def on_shutdown(self, state):
         self._release()
-        self.finalized = True
+        self.state_name = "finalized"
         return super().on_shutdown(state)
 
     def on_error(self, state):
         """After an unexpected failure in a transition: unconfigured again, so that configure can be tried anew."""
         self._release()
+        self.state_name = "unconfigured"
         return TransitionCallbackReturn.SUCCESS
 
     def _unsubscribe(self):
-        for entity, destroy in (
-            (self._camera, self.destroy_subscription),
-            (self._query, self.destroy_subscription),
-            (self._timer, self.destroy_timer),
-        ):
-            if entity is not None:
-                destroy(entity)
-        self._camera = self._query = self._timer = None
+        for entity, destroy in self._active:
+            destroy(entity)
+        if self._camera is not None:
+            self.destroy_subscription(self._camera)
+        self._active, self._camera = [], None
 
     def _release(self):
         self._unsubscribe()
-        if self.worker is not None:
-            self.worker.stop(STOP_S)
+        self.guard.deactivated(by_itself=False)
+        worker, self.worker, self._make = self.worker, None, None
+        if worker is not None:
+            worker.stop(STOP_S)
             self._outputs["answer"].wait_for_all_acked(Duration(seconds=ACKED_S))  # else the last answers go down with the publisher
-        self.asker = self.worker = None
         for publisher in self._outputs.values():
             self.destroy_lifecycle_publisher(publisher)
         self._outputs = {}
+        self.left = worker or self.left
 
-    # ---- in and out
+    # ---- what the guard asks for
+
+    def later(self, action):
+        """Has the executor's thread do it: transitions are made by one thread only."""
+        if self.executor is not None:
+            self.executor.create_task(action)
+
+    def fall_inactive(self):
+        if self.state_name == "active":
+            self._falling = True
+            try:
+                self.trigger_deactivate()
+            finally:
+                self._falling = False
+
+    def come_back(self):
+        if self.state_name == "inactive" and self.guard.fault is not None:
+            self.get_logger().info("a backend works again")
+            self.trigger_activate()
+
+    def restart_worker(self, reason):
+        self.worker.restart(self._responder(self.parameters_now()), reason)
+
+    def failed(self, trace):
+        """Logs what went wrong where nothing should have."""
+        self._log("failure", f"unexpected failure: {trace}")
+
+    # ---- in
 
     def _on_image(self, message):
         self._images += 1
+        self.guard.health.image()
         fine = len(message.data) <= transport.DEFAULT_SEGMENT or (isinstance(message, CompressedImage) and self._reliability == "reliable")
         if not fine and "transport" not in self._warned:
             self._warned.add("transport")
             if problem := transport.large_frames_problem(get_rmw_implementation_identifier()):
                 self.get_logger().warning(f"frames of {len(message.data) / 1e6:.1f} MB arrive, but many may not: {problem}")
         self.worker.put_image(message)
+
+    def _on_query(self, message):
+        self.worker.put_query(message.data)
+        self._tell_attention("a query came")
+
+    def _on_watch(self, message):
+        if self.worker.put_watch(message.data):
+            self._tell_standing()
+
+    def _on_unwatch(self, message):
+        if self.worker.put_unwatch(message.data):
+            self._tell_standing()
+
+    # ---- out
 
     def _deliver(self, answer, detail, frame):
         """From the worker's thread, and from this one for a query that was refused. What explains an answer is sent before it."""
@@ -165,6 +252,7 @@ class Ps3Node(LifecycleNode):
                 self._explain(answer, detail, frame)
         finally:  # whatever happens to the maps: a query gets its answer
             self._outputs["answer"].publish(messages.answer_message(answer))
+            self.guard.health.answer(answer)
 
     def _explain(self, answer, detail, frame):
         outputs = self._outputs
@@ -173,11 +261,34 @@ class Ps3Node(LifecycleNode):
         if "detections" in outputs:
             outputs["detections"].publish(messages.detections_message(answer, frame))
 
+    def _show_glimpse(self, saliency, glimpse, frame):
+        """From the worker's thread."""
+        self._outputs["saliency"].publish(messages.relevance_message(saliency, frame))
+        x, y = glimpse.place
+        where = f"saliency rose to {glimpse.peak:.2f} at {x * frame.width:.0f}, {y * frame.height:.0f}"
+        self._tell_attention(where if glimpse.awake else "nothing is asked")
+
+    def _tell_attention(self, reason):
+        """On ~/attention, when what the newest frame is wanted for has changed."""
+        purpose = self.worker.idle_for() if self.worker is not None else None
+        if purpose is not None and purpose != self._attention and "attention" in self._outputs:
+            self._attention = purpose
+            self._outputs["attention"].publish(messages.text_message({"state": purpose, "reason": reason}))
+
+    def _tell_standing(self):
+        """On ~/watching: the standing queries of now."""
+        requests = [messages.request_values(request) for request in self.worker.standing()]
+        if "watching" in self._outputs and requests != self._told:
+            self._told = requests
+            self._outputs["watching"].publish(messages.text_message(requests))
+
     def _watch(self):
         """Once a second: what was dropped, the cameras' reliability, and a camera that publishes and is not heard."""
+        self._tell_attention("nothing else is asked")
+        self._tell_standing()
         if dropped := self.worker.counts()["dropped"]:
             self._log("dropped", f"{dropped} images were replaced by newer ones before they could be looked at")
-        topic, now = self._camera.topic_name, self._parameters_now()
+        topic, now = self._camera.topic_name, self.parameters_now()
         cameras = self.get_publishers_info_by_topic(topic)
         if now.qos_reliability == "auto" and cameras:
             wanted = "reliable" if all(c.qos_profile.reliability == ReliabilityPolicy.RELIABLE for c in cameras) else "best_effort"
@@ -191,42 +302,76 @@ class Ps3Node(LifecycleNode):
                 f"{transport.PROFILE_VARIABLES[0]}={profile}, or send JPEG; if it is best_effort, qos_reliability must not be reliable"
             )
 
-    def _asking(self):
-        now = self._parameters_now()
-        return Asking(now.standing_queries, now.looks, now.max_patches, now.query_timeout_s)
+    # ---- parameters and time
 
-    def _parameters_now(self):
+    def now_ns(self):
+        """Nanoseconds of the node's clock, which is the simulation's where use_sim_time says so."""
+        return self.get_clock().now().nanoseconds
+
+    def parameters_now(self):
         return parameters.read(self)
 
+    def _asking(self):
+        now = self.parameters_now()
+        watched = "saliency" in self._outputs and (now.wake_saliency < 1 or self._outputs["saliency"].get_subscription_count() > 0)
+        return Asking(
+            standing=tuple(Request(text) for text in now.standing_queries),
+            looks=now.looks,
+            tokens=now.max_patches,
+            query_timeout_s=now.query_timeout_s,
+            frame_timeout_s=now.frame_timeout_s,
+            deadline_ms=now.deadline_ms,
+            standing_patches=now.standing_patches,
+            standing_rate_hz=now.standing_rate_hz,
+            standby_rate_hz=now.standby_rate_hz if watched else 0.0,
+            wake_saliency=now.wake_saliency if now.wake_saliency < 1 else 2.0,
+            wake_queries=tuple(Request(text) for text in now.wake_queries),
+            awake_s=now.awake_s,
+        )
+
     def _check_change(self, values):
-        """What only a loaded model can tell of new parameters: whether it can read the standing queries. Raises QueryError."""
-        if self.asker is not None:
-            _check_tokens(self.asker, parameters.clean_queries(values.get("standing_queries")))
+        """What only a loaded model can tell of new parameters: whether it can read the questions. Raises QueryError."""
+        for name in ("standing_queries", "wake_queries"):
+            for query in parameters.clean_queries(values.get(name)):
+                self._check_text(query)
+
+    def _check_text(self, query):
+        asker = self.worker.responder.asker if self.worker is not None else None
+        if asker is not None:
+            _check_tokens(asker, query)
+
+    # ---- log
 
     def _write_log(self, kind, line):
         """Bad input as a warning, failures as errors, drops, which are how the node keeps up, for who debugs. Escaped and cut."""
         logger = self.get_logger()
-        write = {"failure": logger.error, "dropped": logger.debug}.get(kind, logger.warning)
         line = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in line)
         if kind != "failure" and len(line) > LOGGED_CHARACTERS:
             line = line[: LOGGED_CHARACTERS - 3] + "..."
-        write(f"{kind}: {line}; so far {self._counts_text()}")
+        line = f"{kind}: {line}; so far {self._counts_text()}"
+        if kind == "failure":  # a line of code for each level: rclpy refuses another level from the same line
+            logger.error(line)
+        elif kind == "measured":
+            logger.info(line)
+        elif kind == "dropped":
+            logger.debug(line)
+        else:
+            logger.warning(line)
 
     def _counts_text(self):
         worker = self.worker  # another thread may let go of it
         return ", ".join(f"{name} {count}" for name, count in worker.counts().items()) if worker is not None else "nothing"
 
 
-def qos(reliability, depth):
+def qos(reliability, depth, durability=DurabilityPolicy.VOLATILE):
     """A profile that keeps the last `depth` messages. reliability: "best_effort" or "reliable"."""
     policy = ReliabilityPolicy.RELIABLE if reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
-    return QoSProfile(depth=depth, history=HistoryPolicy.KEEP_LAST, reliability=policy, durability=DurabilityPolicy.VOLATILE)
+    return QoSProfile(depth=depth, history=HistoryPolicy.KEEP_LAST, reliability=policy, durability=durability)
 
 
-def _check_tokens(asker, queries):
-    for query in queries:
-        for label in split_choices(query):
-            asker.encoder.text_encoder.tokens(label)
+def _check_tokens(asker, query):
+    for label in split_choices(query):
+        asker.encoder.text_encoder.tokens(label)
 
 
 def main(args=None):
@@ -245,13 +390,16 @@ def _serve(node, stopped):
         else:
             node.get_logger().error("the node waits unconfigured: correct its parameters and configure it, or stop it")
     while not stopped():
-        executor.spin_once(timeout_sec=SPIN_S)
-    worker = node.worker
+        try:
+            executor.spin_once(timeout_sec=SPIN_S)
+        except Exception:  # a callback's: one message that we or a library cannot take must not end the node
+            node.failed(traceback.format_exc())
     if not node.finalized:
         node.trigger_shutdown()
+    node.guard.stop()
     executor.remove_node(node)
     node.destroy_node()
-    if worker is not None and worker.is_alive():
+    if node.left is not None and node.left.is_alive():
         # A thread inside an inference runtime is cut off by the interpreter's end, which aborts the process.
         rclpy.try_shutdown()
         sys.stdout.flush()

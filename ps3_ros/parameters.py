@@ -6,10 +6,11 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.parameter import Parameter
 
+from . import backends
 from .errors import Ps3Error, QueryError
+from .standing import MAX_STANDING as MAX_STANDING_QUERIES
 from .text import split_choices
 
-MAX_STANDING_QUERIES = 64
 KINDS = {
     tuple: "a list of texts, [''] for none",
     str: "a text",
@@ -66,6 +67,48 @@ SPECS = {
     "query_timeout_s": Spec(
         5.0, "Seconds that a query waits for a first frame before it is answered with an error.", AT_ONCE, (0.0, 3600.0)
     ),
+    "deadline_ms": Spec(
+        0.0,
+        "Milliseconds from a query's arrival (a standing query: the image's) to its answer; as many patches are looked at as fit. 0 for "
+        "no deadline. A query can name its own.",
+        AT_ONCE,
+        (0.0, 3_600_000.0),
+    ),
+    "frame_timeout_s": Spec(
+        5.0, "Seconds after which the newest frame counts as none: a query then waits for a new one.", AT_ONCE, (0.05, 3600.0)
+    ),
+    "look_timeout_s": Spec(
+        30.0,
+        "Seconds after which one step of an answer counts as hanging: its query gets an error, and the backend is opened anew, once.",
+        AT_ONCE,
+        (0.5, 3600.0),
+    ),
+    "fallback_backends": Spec(
+        ("onnxruntime:cpu",),
+        "Backends to try, in this order, after the one that was configured has failed and does not open anew. [''] for none.",
+        AT_CONFIGURE,
+    ),
+    "standing_patches": Spec(
+        0,
+        "Patches of one frame that all standing queries share by priority; 0 gives each of them max_patches.",
+        AT_ONCE,
+        (0, 1_000_000),
+    ),
+    "standing_rate_hz": Spec(
+        0.0, "How often a second a standing query that names no rate is asked at most; 0 for every frame.", AT_ONCE, (0.0, 1000.0)
+    ),
+    "standby_rate_hz": Spec(
+        1.0,
+        "Looks a second at saliency while there is nothing to ask, where someone hears ~/saliency or wake_saliency is below 1; 0 for none.",
+        AT_ONCE,
+        (0.0, 1000.0),
+    ),
+    "wake_saliency": Spec(
+        1.0, "In standby, saliency that newly rises to this somewhere in the frame wakes the node; 1 for never.", AT_ONCE, (0.0, 1.0)
+    ),
+    "wake_queries": Spec(("",), "Questions asked about every frame while awake by saliency; empty texts do not count.", AT_ONCE),
+    "awake_s": Spec(10.0, "Seconds that the node stays awake after saliency has woken it.", AT_ONCE, (0.0, 3600.0)),
+    "diagnostics_period_s": Spec(1.0, "Seconds between two messages on /diagnostics.", AT_ONCE, (0.1, 60.0)),
     "query_queue": Spec(64, "Queries that may wait; one more is answered with an error.", AT_CONFIGURE, (1, 10_000)),
     "log_period_s": Spec(
         5.0,
@@ -79,7 +122,8 @@ SPECS = {
 
 @dataclass(frozen=True)
 class Parameters:
-    """The values of SPECS. standing_queries holds no empty texts and none twice; max_patches is None for the bundle's own number."""
+    """The values of SPECS. Lists hold no empty texts and none twice; what is off is None: max_patches, deadline_ms, standing_patches and
+    standing_rate_hz."""
 
     bundle: str
     backend: str
@@ -91,6 +135,17 @@ class Parameters:
     max_patches: int | None
     standing_queries: tuple
     query_timeout_s: float
+    deadline_ms: float | None
+    frame_timeout_s: float
+    look_timeout_s: float
+    fallback_backends: tuple
+    standing_patches: int | None
+    standing_rate_hz: float | None
+    standby_rate_hz: float
+    wake_saliency: float
+    wake_queries: tuple
+    awake_s: float
+    diagnostics_period_s: float
     query_queue: int
     log_period_s: float
     autostart: bool
@@ -134,14 +189,14 @@ def check_value(name, value, specs=SPECS):
     if isinstance(spec.default, tuple) and value:
         if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or not all(isinstance(text, str) for text in value):
             raise ParameterError(f"parameter {name} is {value!r}; {_advice(name, spec)}")
-    if name == "standing_queries":
+    if name in ("standing_queries", "wake_queries"):
         queries = clean_queries(value)
         if len(queries) > MAX_STANDING_QUERIES:
-            raise QueryError(
-                f"parameter standing_queries holds {len(queries)} questions where at most {MAX_STANDING_QUERIES} are asked; drop some"
-            )
+            raise QueryError(f"parameter {name} holds {len(queries)} questions where at most {MAX_STANDING_QUERIES} are asked; drop some")
         for query in queries:
             split_choices(query)
+    if name == "fallback_backends" and (unknown := [backend for backend in clean_queries(value) if backend not in backends.NAMES]):
+        raise ParameterError(f"parameter fallback_backends names {unknown[0]!r}; give some of {', '.join(backends.NAMES)}")
 
 
 def clean_queries(value):
@@ -152,8 +207,10 @@ def clean_queries(value):
 def read(node) -> Parameters:
     """The parameters as they are now."""
     values = {field.name: node.get_parameter(field.name).value for field in fields(Parameters)}
-    values["standing_queries"] = clean_queries(values["standing_queries"])
-    values["max_patches"] = values["max_patches"] or None
+    for name in ("standing_queries", "wake_queries", "fallback_backends"):
+        values[name] = clean_queries(values[name])
+    for name in ("max_patches", "deadline_ms", "standing_patches", "standing_rate_hz"):
+        values[name] = values[name] or None
     return Parameters(**values)
 
 

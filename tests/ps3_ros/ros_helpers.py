@@ -146,6 +146,15 @@ class Client:
         while time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
 
+    def settle(self, seconds=0.5, timeout_s=30.0):
+        """Until no answer has come for some time; then forgets those that did."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            self.answers.clear()
+            self.spin(seconds)
+            if not self.answers:
+                return
+
     def wait_connected(self, images=True, timeout_s=30.0):
         """Until the node hears both topics and this hears its answers: it is active then."""
         publishers = [self.query] + [self.image] * images

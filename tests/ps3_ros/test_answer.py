@@ -8,7 +8,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from ps3_ros.answer import STAGES, Answer, Choice, Region
+from ps3_ros.answer import STAGES, TIMING, Answer, Choice, Region
 from ps3_ros.errors import Ps3Error, QueryError
 from ps3_ros.frame import Frame
 
@@ -32,6 +32,9 @@ ANSWER = Answer(
     age_ms=-3.5,
     model="nano",
     backend="onnxruntime:cpu",
+    id="7",
+    note="the deadline left time for 1021 of 4096 patches",
+    timing={"deadline_ms": 300.0, "predicted_ms": 280.0, "real_ms": 291.5, "missed": False},
 )
 
 
@@ -45,6 +48,7 @@ def test_schema_and_dataclasses_have_the_same_fields():
         definition = SCHEMA["$defs"][name]
         assert set(definition["properties"]) == set(definition["required"]) == {f.name for f in fields(kind)}
     assert set(SCHEMA["properties"]["stage_ms"]["required"]) == set(STAGES)
+    assert set(SCHEMA["properties"]["timing"]["properties"]) == set(SCHEMA["properties"]["timing"]["required"]) == set(TIMING)
     assert SCHEMA["properties"]["schema_version"]["const"] == Answer("", True).schema_version
 
 
@@ -93,7 +97,7 @@ BAD = [  # what is not an answer, words of the message
     ("[]", "an object"),
     ("{}", "lacks"),
     (broken(extra=1), "unknown field 'extra'"),
-    (broken(schema_version=2), "schema_version 2"),
+    (broken(schema_version=1), "schema_version 1"),
     (broken(found=None), "null exactly where there is an error"),
     (broken(found=1), "true, false or null"),
     (broken(error="failed"), "null exactly where"),
@@ -114,6 +118,11 @@ BAD = [  # what is not an answer, words of the message
     (broken(regions=[{"box": [5, 0, 1, 1], "score": 0.5, "label": "x"}]), "x1 < x2"),
     (broken(regions=[{"box": [0, 0, 1, 1], "score": 1.5, "label": "x"}]), "score is 1.5"),
     (broken(regions=[{"box": [0, 0, 1, 1], "score": 0.5}]), "lacks 'label'"),
+    (broken(id=7), "id is 7"),
+    (broken(final="yes"), "final is 'yes'"),
+    (broken(timing={**ANSWER.timing, "real_ms": -1}), "timing.real_ms"),
+    (broken(timing={**ANSWER.timing, "missed": None}), "timing.missed"),
+    (broken(timing={"missed": False}), "lacks 'deadline_ms'"),
     (broken(choices=[{"label": 1, "score": 0.5}]), "label is 1"),
 ]
 

@@ -1,5 +1,6 @@
 """The worker's promises, with a real thread and an asker whose speed the test decides: newest frame wins, every query one answer."""
 
+import json
 import threading
 import time
 from types import SimpleNamespace
@@ -10,7 +11,10 @@ import pytest
 from ps3_ros.answer import Answer, frame_fields
 from ps3_ros.errors import BackendError, FrameError, QueryError
 from ps3_ros.frame import Frame
-from ps3_ros.worker import Asking, LimitedLog, Worker
+from ps3_ros.limited_log import LimitedLog
+from ps3_ros.query import Request
+from ps3_ros.responder import Responder
+from ps3_ros.worker import Asking, Worker
 
 PIXELS = np.zeros((32, 32, 3), np.uint8)
 
@@ -20,8 +24,12 @@ class SlowAsker:
 
     def __init__(self):
         self.encoder = SimpleNamespace(
-            bundle=SimpleNamespace(manifest=SimpleNamespace(model_name="model")), backend=SimpleNamespace(name="backend")
+            bundle=SimpleNamespace(manifest=SimpleNamespace(model_name="model")),
+            backend=SimpleNamespace(name="backend"),
+            text_encoder=SimpleNamespace(cache={}),
         )
+        self.settings = SimpleNamespace(max_patches=64)
+        self.glance = None
         self.gate, self.started = threading.Event(), threading.Event()
         self.gate.set()
         self.detail, self.frames = None, []
@@ -31,7 +39,7 @@ class SlowAsker:
             raise BackendError("the backend broke; restart it")
         self.frames.append(frame)
 
-    def ask(self, query, looks, tokens):
+    def ask(self, query, looks=0, tokens=None):
         self.started.set()
         assert self.gate.wait(10)
         if query == "too long":
@@ -39,6 +47,17 @@ class SlowAsker:
         if query == "boom":
             raise RuntimeError("boom")
         return Answer(query=query, found=True, looks=looks, **frame_fields(self.frames[-1]))
+
+
+class Unmeasured(Responder):
+    """Without the costs that are measured at the start: these tests' asker takes as long as they tell it."""
+
+    def prepare(self):
+        pass
+
+
+def ask_each(*texts):
+    return tuple(Request(text) for text in texts)
 
 
 def decode(image):
@@ -51,16 +70,23 @@ def decode(image):
 def parts():
     """(worker, asker, answers, asking: a mutable box, log): resumed, and stopped at the end."""
     asker, answers, box, log = SlowAsker(), [], SimpleNamespace(now=Asking(query_timeout_s=5.0)), []
+    responder = Unmeasured(lambda name: asker, "backend", asker=asker)
     worker = Worker(
-        asker, decode, lambda answer, detail, frame: answers.append(answer), lambda: box.now, lambda *line: log.append(line), queue_size=4
+        responder,
+        decode,
+        lambda answer, detail, frame: answers.append(answer),
+        lambda: box.now,
+        lambda *line: log.append(line),
+        queue_size=4,
     )
     worker.resume()
+    wait(lambda: worker._prepared, 30.0)
     yield worker, asker, answers, box, log
     asker.gate.set()
     worker.stop()
 
 
-def wait(ready, timeout_s=5.0):
+def wait(ready, timeout_s=10.0):
     end = time.monotonic() + timeout_s
     while not ready():
         assert time.monotonic() < end
@@ -80,7 +106,7 @@ def test_a_query_is_answered_about_the_newest_image(parts):
 
 def test_while_one_is_looked_at_older_waiting_ones_are_dropped_and_counted(parts):
     worker, asker, answers, box, _ = parts
-    box.now = Asking(standing=("mug",))
+    box.now = Asking(standing=ask_each("mug"))
     asker.gate.clear()
     worker.put_image("1")
     assert asker.started.wait(5)
@@ -96,10 +122,10 @@ def test_while_one_is_looked_at_older_waiting_ones_are_dropped_and_counted(parts
 
 def test_standing_queries_are_asked_about_every_frame_and_change_at_once(parts):
     worker, _, answers, box, _ = parts
-    box.now = Asking(standing=("mug", "cup"))
+    box.now = Asking(standing=ask_each("mug", "cup"))
     worker.put_image("1")
     wait(lambda: len(answers) == 2)
-    box.now = Asking(standing=("car",), looks=3)
+    box.now = Asking(standing=ask_each("car"), looks=3)
     worker.put_image("2")
     wait(lambda: len(answers) == 3)
     assert [(a.query, a.frame_id, a.looks) for a in answers] == [("mug", "1", 1), ("cup", "1", 1), ("car", "2", 3)]
@@ -107,7 +133,7 @@ def test_standing_queries_are_asked_about_every_frame_and_change_at_once(parts):
 
 def test_queries_and_standing_queries_take_turns(parts):
     worker, asker, answers, box, _ = parts
-    box.now = Asking(standing=("s1", "s2", "s3"))
+    box.now = Asking(standing=ask_each("s1", "s2", "s3"))
     asker.gate.clear()
     worker.put_image("1")
     assert asker.started.wait(5)
@@ -120,14 +146,14 @@ def test_queries_and_standing_queries_take_turns(parts):
 
 def test_rounds_that_queries_cut_short_do_not_always_starve_the_same_standing_query(parts):
     worker, _, answers, box, _ = parts
-    box.now = Asking(standing=("s1", "s2", "s3"))
+    box.now = Asking(standing=ask_each("s1", "s2", "s3"))
     worker.pause()
     with worker._wake:  # frame by frame, each cut short by a query that came with the next image
         worker._resumed = True
         for n in range(3):
-            worker._image = str(n)
-            worker._queries.append((f"q{n}", time.monotonic() + 5))
-            worker._work(worker._pauses)
+            worker._inbox.put_image(str(n))
+            worker._inbox.put_query(Request(f"q{n}"), 5.0, None)
+            worker._work(worker.responder, worker._turn)
     assert [a.query for a in answers if a.query.startswith("s")] == ["s1", "s2", "s3"]
 
 
@@ -245,11 +271,11 @@ def test_a_pause_answers_what_waits_and_what_is_in_hand_once(parts):
     assert asker.started.wait(5)
     worker.put_query("waiting")
     assert worker.pause(timeout_s=0.1, reason="paused") is False
-    assert [(a.query, a.error) for a in answers] == [("in hand", "paused"), ("waiting", "paused")]
+    assert [(a.query, a.error) for a in answers] == [("waiting", "paused"), ("in hand", "paused")]
     worker.put_query("while paused")
     worker.resume()
     asker.gate.set()
-    wait(lambda: not worker._busy)
+    wait(lambda: not worker._step is not None)
     assert len(answers) == 2, "the late answer was thrown away"
     worker.put_image("2")
     worker.put_query("mug")
@@ -266,7 +292,7 @@ def test_a_pause_lets_the_look_in_hand_end_and_delivers_its_answer(parts):
     worker.put_query("waiting")
     threading.Timer(0.1, asker.gate.set).start()
     assert worker.pause(timeout_s=5.0, reason="paused") is True
-    assert [(a.query, a.error) for a in answers] == [("in hand", None), ("waiting", "paused")]
+    assert [(a.query, a.error) for a in answers] == [("waiting", "paused"), ("in hand", None)]
 
 
 def test_stop_ends_the_thread_and_answers_what_waits(parts):
@@ -278,6 +304,148 @@ def test_stop_ends_the_thread_and_answers_what_waits(parts):
     assert time.monotonic() - start < 2
     assert [a.query for a in answers] == ["waiting"]
     assert "shut down" in answers[0].error
+
+
+def test_a_question_of_its_own_deadline_is_told_in_time_that_there_is_no_frame(parts):
+    worker, _, answers, box, _ = parts
+    box.now = Asking(query_timeout_s=60.0)
+    worker.put_query('{"query": "mug", "id": "m", "deadline_ms": 200}')
+    wait(lambda: answers)
+    assert answers[0].error.startswith("no frame came within 0.2 s")
+    assert answers[0].id == "m"
+
+
+def test_a_frame_that_is_too_old_counts_as_none(parts):
+    worker, _, answers, box, _ = parts
+    worker.put_image("1")
+    worker.put_query("mug")
+    wait(lambda: answers)
+    assert answers[0].error is None
+    box.now = Asking(query_timeout_s=0.2, frame_timeout_s=0.1)
+    time.sleep(0.15)
+    worker.put_query("cup")
+    wait(lambda: len(answers) == 2)
+    assert answers[1].error.startswith("no frame came within 0.2 s")
+    assert "the last image came" in answers[1].error
+    worker.put_image("2")  # taken at once, but nobody asks
+    time.sleep(0.15)
+    worker.put_query("car")
+    wait(lambda: len(answers) == 3)
+    assert answers[2].error.startswith("no frame came"), "an image that waited too long is none either"
+
+
+def test_a_glance_that_takes_longer_than_a_frame_may_be_old_still_gives_an_answer(parts):
+    worker, asker, answers, box, _ = parts
+    box.now = Asking(query_timeout_s=0.1, frame_timeout_s=0.2, standing=ask_each("s1", "s2"))
+    glance = asker.set_frame
+    asker.set_frame = lambda frame: (time.sleep(0.4), glance(frame))
+    worker.put_image("1")
+    worker.put_query("mug")
+    wait(lambda: len(answers) == 3)
+    assert sorted((a.query, a.error) for a in answers) == [("mug", None), ("s1", None), ("s2", None)]
+
+
+def test_a_cancelled_question_is_answered_once_whether_it_waits_or_is_in_hand(parts):
+    worker, asker, answers, *_ = parts
+    asker.gate.clear()
+    worker.put_image("1")
+    for name in ("in hand", "waiting", "kept"):
+        worker.put_query(json.dumps({"query": name, "id": name}))
+        assert asker.started.wait(5)
+    worker.put_query('{"cancel": "waiting"}')
+    worker.put_query('{"cancel": "in hand"}')
+    worker.put_query('{"cancel": "in hand"}')
+    assert [(a.id, a.error) for a in answers[:2]] == [("waiting", "the question was cancelled"), ("in hand", "the question was cancelled")]
+    assert "no question with the id 'in hand' waits" in answers[2].error
+    asker.gate.set()
+    wait(lambda: len(answers) == 4)
+    assert (answers[3].id, answers[3].error) == ("kept", None)
+    assert worker.counts()["cancelled"] == 2
+
+
+def test_standing_queries_share_a_frames_patches_by_priority(parts):
+    worker, _, answers, box, _ = parts
+    box.now = Asking(standing_patches=40)
+    assert worker.put_watch('{"query": "car", "priority": 3}')
+    assert worker.put_watch("mug")
+    worker.put_image("1")
+    wait(lambda: len(answers) == 2)
+    assert [(a.query, a.standing, a.patches_allowed) for a in answers] == [("car", True, 30), ("mug", True, 10)]
+    assert worker.put_unwatch("car")
+    assert not worker.put_unwatch("car")
+    assert "no standing query 'car'" in answers[-1].error
+    worker.put_image("2")
+    wait(lambda: len(answers) == 4)
+    assert (answers[3].query, answers[3].patches_allowed) == ("mug", 40)
+
+
+def test_a_standing_query_with_a_rate_is_asked_no_more_often(parts):
+    worker, _, answers, *_ = parts
+    assert worker.put_watch('{"query": "car", "max_rate_hz": 2}')
+    start = time.monotonic()
+    while time.monotonic() - start < 1.2:
+        worker.put_image("1")
+        time.sleep(0.02)
+    assert 2 <= len(answers) <= 4
+
+
+def test_a_thread_that_hangs_is_left_behind_and_its_question_answered(parts):
+    worker, asker, answers, *_ = parts
+    asker.gate.clear()
+    worker.put_image("1")
+    worker.put_query("in hand")
+    assert asker.started.wait(5)
+    worker.put_query("waiting")
+    wait(lambda: worker.hangs(0.05))
+    assert worker.hangs(0.05)[0] == "look"
+    assert worker.hangs(100.0) is None
+    fresh = SlowAsker()
+    worker.restart(Unmeasured(lambda name: fresh, "backend", asker=fresh), "it hung")
+    assert [(a.query, a.error) for a in answers] == [("in hand", "it hung")]
+    worker.put_image("2")
+    wait(lambda: len(answers) == 2)
+    assert (answers[1].query, answers[1].frame_id) == ("waiting", "2")
+    asker.gate.set()  # the old one ends at last
+    wait(lambda: sum(thread.is_alive() for thread in worker._threads) == 1)
+    assert len(answers) == 2, "and what came of it is thrown away"
+    assert worker.counts()["hangs"] == 1
+
+
+def test_who_waits_while_a_backend_opens_is_told_when_its_time_is_over(parts):
+    worker, _, answers, box, _ = parts
+    opening = threading.Event()
+    box.now = Asking(query_timeout_s=0.1)
+    worker.restart(Unmeasured(lambda name: opening.wait(20) and SlowAsker(), "backend"), "it hung")
+    worker.put_query("mug")
+    wait(lambda: worker._step is not None)
+    time.sleep(0.2)
+    worker.expire()
+    assert "still being opened" in answers[0].error
+    opening.set()
+
+
+def test_in_standby_saliency_is_looked_at_and_something_new_is_asked_about():
+    glimpses, answers = [], []
+    asking = Asking(standby_rate_hz=50.0, wake_saliency=0.5, wake_queries=ask_each("person"), awake_s=60.0)
+    asker = SlowAsker()
+    responder = Unmeasured(lambda name: asker, "backend", asker=asker)
+    responder.saliency = lambda: np.full((2, 2), float(asker.frames[-1].frame_id) / 10)
+    worker = Worker(
+        responder, decode, lambda answer, *_: answers.append(answer), lambda: asking, print, glimpse=lambda *seen: glimpses.append(seen[1])
+    )
+    worker.resume()
+    try:
+        worker.put_image("1")
+        wait(lambda: glimpses)
+        assert (glimpses[0].woke, answers, worker.idle_for()) == (False, [], "standby")
+        worker.put_image("8")
+        wait(lambda: answers)
+        assert (answers[0].query, answers[0].frame_id, answers[0].standing) == ("person", "8", True)
+        assert glimpses[1].woke
+        assert worker.idle_for() == "awake"
+        assert worker.counts()["dropped"] == 0
+    finally:
+        worker.stop()
 
 
 def test_a_log_line_of_a_kind_is_written_once_a_period_and_the_others_counted():
