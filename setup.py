@@ -52,6 +52,10 @@ setup(
         "render": ["moderngl>=5.12,<6", "trimesh>=4.4,<6"],  # 3D models; with Mesa's EGL from the system
         "curate": ["rapidocr>=3.10,<4"],  # reads text in pictures without boxes; runs on onnxruntime
         "ray": ["ray[data]>=2.60,<3"],  # curation over many machines
+        # What else can run a bundle, and what checks one without a GPU (docs/export.md).
+        "openvino": ["openvino>=2026.1,<2027"],
+        "preflight": ["tensorrt-rtx-cu13>=1.7,<1.8"],
+        "tensorrt": ["cuda-python>=12.6,<14"],
         # Kilted. A robot has ROS from apt or source instead: these are for machines without it (x86-64, Python 3.10 to 3.12).
         "ros-wheels": [
             "ros-kilted-rclpy>=9,<10",
@@ -61,7 +65,7 @@ setup(
             "ros-kilted-diagnostic-msgs>=5,<6",
             "ros-kilted-lifecycle-msgs>=2,<3",
         ],
-        "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.90,<7", "jsonschema>=4.18,<5"],
+        "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.90,<7", "jsonschema>=4.18,<5", "tritonclient[grpc]>=2.40,<3"],
     },
     entry_points={"console_scripts": ["ps3 = ps3_ros.cli:main", "ps3_node = ps3_ros.node:main", "ps3_camera = ps3_ros.camera:main"]},
     zip_safe=True,

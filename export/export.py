@@ -1,38 +1,39 @@
-"""A torch checkpoint -> a bundle: five ONNX graphs, shared weights, tokenizer, prior and a manifest with the parity figures."""
+"""A torch checkpoint -> a bundle: ONNX graphs, shared weights, tokenizer, prior, and a manifest that says how near to torch it is."""
 
-import os
 import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx_ir as ir
 import torch
-from tokenizers import Tokenizer
+from torch import nn
 
 from ps3_ros import __version__
-from ps3_ros.bundle import MANIFEST_FILE, FileSpec, GraphSpec, Manifest, Settings, contract, file_sha256, load_bundle, write_manifest
-from ps3_ros.errors import CheckpointError, Ps3Error
-from ps3_ros.frame import Frame
+from ps3_ros.bundle import Bundle, FileSpec, GraphSpec, Manifest, Settings, contract, file_sha256, load_bundle, write_manifest
+from ps3_ros.errors import CheckpointError
 from ps3_training.model import PS3, settings_of
-from ps3_training.model.checkpoint import read_json
+from ps3_training.model.thresholds import read_thresholds
 
+from . import folder as folders
+from .gate import LIMITS, Limits, compare_outcomes, judge, misses, rounded_figures, summary
 from .graphs import MODULES
-from .parity import compare, make_cases
+from .half import to_half
+from .options import PRECISIONS, STORAGE_OF, TARGETS, VIEWS
+from .parity import compare
+from .quantize import CHOOSE, SCHEMES, quantise
+from .reference import Cases, TorchBackend, ask_views, random_cases
+from .report import write_report
+from .source import check_tokenizer, find_tokenizer, fitting, license_entry
 from .storage import Rounded, parse_storage, round_module
+from .targets import finish_target, gate_backend
 from .torch_to_onnx import check_graph, finish, to_onnx
-from .weights import LARGE_MODEL, WeightFiles, move_weights, part_bytes
+from .views import QUERIES, View, make_views
+from .weights import WeightFiles, move_weights, part_bytes
 
-THRESHOLDS_FILE, THRESHOLDS = "thresholds.json", {"found_threshold", "relevance_threshold"}
-TOLERANCE = 1e-4  # relative to the output's largest value
-NOTICE = (
-    "The exporter was not told these weights' licence: it is the checkpoint's own. "
-    "PS3 checkpoints published by NVIDIA are for non-commercial research only."
-)
 Progress = Callable[[str, int, int], None]  # what starts now, steps done, steps in all
 
 
@@ -42,88 +43,95 @@ def export_checkpoint(
     *,
     tokenizer: Path | None = None,
     max_patches: int | None = None,
-    storage: str | Mapping[str, str] = "fp32",
+    precision: str = "fp32",
+    storage: str | Mapping[str, str] | None = None,
+    target: str = "onnx",
     model_name: str | None = None,
     license: Mapping[str, str] | str | None = None,
-    tolerance: float = TOLERANCE,
     frames: Sequence[Path] = (),
+    frame_size: tuple[int, int] | None = None,
+    views: int = VIEWS,
+    limits: Limits | None = None,
+    accept_drift: bool = False,
+    check: bool = False,
     thresholds: Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Exports the checkpoint folder to the bundle folder `out` and returns `out`; all or nothing.
 
     tokenizer: a `tokenizers` JSON; None = the checkpoint's tokenizer.json. max_patches: a look's patches; None = the checkpoint's.
-    storage: "fp32", "compact" or {"text" | "vision": "fp32" | "fp16" | "int8"} (storage.py). license: {"weights", "notice"} or the
-    weights' licence alone. frames: image files for the parity on real input; none = the samples of the source tree, else a made frame.
-    thresholds: {"found_threshold", "relevance_threshold"}; None = the checkpoint's thresholds.json, which calibration writes, else 0.5.
+    precision: of the matrix products (options.py). storage: of the weights, by name or {"text" | "vision": "fp32" | "fp16" | "int8"}
+    (storage.py); None = the precision's. target: what will run it (targets.py). license: {"weights", "notice"} or the licence alone.
+    frames: pictures, folders or shards for parity and calibration; none = the samples of the source tree. frame_size: (width, height)
+    px of every frame; None = the pictures' own. views: how many the gate asks about. limits: of the gate; None = the precision's.
+    accept_drift: a missed limit is recorded in the manifest rather than an error. check: also build every graph with TensorRT for RTX.
+    thresholds: any of thresholds.json's values; None = that file beside the checkpoint, which calibration writes. What is not said is the
+    model's own scale and bias, and thresholds of 0.5.
 
     Raises:
-        CheckpointError: a checkpoint, tokenizer or option that cannot be used, or a graph that misses `tolerance`.
-        BundleError: `out` would not load.
+        CheckpointError: a checkpoint, tokenizer or option that cannot be used, or a bundle that misses a limit.
+        BundleError, BackendError: `out` would not load, or not run.
     """
     checkpoint, out = Path(checkpoint), Path(out)
-    towers = parse_storage(storage)
-    if max_patches is not None and max_patches < 1:
-        raise CheckpointError(f"max_patches is {max_patches}: a look needs at least 1 patch")
-    if not 0 < tolerance < 1:
-        raise CheckpointError(f"tolerance is {tolerance}: give a relative error between 0 and 1, such as {TOLERANCE:g}")
-    check_target(out)
+    _check_options(precision, target, max_patches, views)
+    towers = parse_storage(STORAGE_OF[precision] if storage is None else storage)
+    if precision == "fp16" and towers["vision"] == "fp32":
+        raise CheckpointError("precision fp16 computes with halves, so storage fp32 would only be larger: leave --storage out")
+    folders.check_target(out)
     tokenizer = Path(tokenizer) if tokenizer else find_tokenizer(checkpoint)
-    steps = _Steps(progress, total=3 + 2 * len(MODULES))
+    steps = _Steps(progress, total=6 + 2 * len(MODULES) + (precision == "int8") + check + (target not in ("onnx", "openvino")))
     steps("load the checkpoint")
     model = PS3.from_pretrained(checkpoint)
-    check_tokenizer(tokenizer, model)
-    settings = settings_of(
-        model.config,
-        max_patches,
-        logit_scale=model.scale().item(),
-        logit_bias=model.logit_bias.item(),
-        **(read_thresholds(checkpoint) if thresholds is None else thresholds),
-    )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        folder.chmod(0o755)
-        steps("run torch on random and real input")
+    check_tokenizer(tokenizer, model.config.text.vocab_size)
+    head = {"logit_scale": model.scale().item(), "logit_bias": model.logit_bias.item()}
+    settings = settings_of(model.config, max_patches, **{**head, **(read_thresholds(checkpoint) if thresholds is None else thresholds)})
+    queries = fitting(tokenizer, QUERIES, settings)
+    exact = precision == "fp32" and set(towers.values()) != {"fp32"}
+    limits = limits or LIMITS["stored" if exact else precision]
+    with folders.beside(out) as (folder, work):
+        draft = _draft(folder, model, settings, tokenizer, precision, model_name or checkpoint.resolve().name, license)
+        judged = make_views(frames, views, frame_size, queries)
+        calibration = make_views(frames, views, frame_size, queries, part=1) if precision == "int8" else []
         modules = {name: MODULES[name](model).eval() for name in contract(settings)}
-        size = sum(p.numel() * p.element_size() for p in model.parameters())
-        cases = make_cases(model, modules, settings, tokenizer, read_frames(frames, samples=3 if size < LARGE_MODEL else 1))
-        rounded = Rounded()
-        round_module(model.vision_model, towers["vision"], rounded)
-        round_module(model.text_model, towers["text"], rounded)
-        stored = {}
-        if set(towers.values()) != {"fp32"}:
-            modules = stored = {name: MODULES[name](model).eval() for name in modules}
-            round_module(stored["look"].tables, towers["vision"], rounded)
-        files = WeightFiles(folder, part_bytes(size))
-        graphs, parity = {}, {}
-        for name, module in modules.items():
+        reference = _run_torch(draft, model, modules, judged, calibration, work, steps)
+
+        job = _Job(folder, work, settings, precision, WeightFiles(folder, part_bytes(_bytes(model))), Rounded(), reference)
+        round_module(model.vision_model, towers["vision"], job.rounded)
+        round_module(model.text_model, towers["text"], job.rounded)
+        if "look" in modules and set(towers.values()) != {"fp32"}:
+            modules = {name: MODULES[name](model).eval() for name in modules}
+            round_module(modules["look"].tables, towers["vision"], job.rounded)
+        graphs, parity, quantization = {}, {}, {}
+        for name in list(modules):
             steps(f"export {name}")
-            graphs[name] = _export_graph(folder, name, module, settings, files, rounded)
+            graphs[name], quantization[name] = _export_graph(job, name, modules[name])
             steps(f"compare {name} with torch")
-            mine = [case for case in cases if case.graph == name]
-            parity[name] = compare(folder / graphs[name].file, name, graphs[name].outputs, mine, stored.get(name), tolerance)
-        steps("write the manifest")
-        _write_prior(folder, model, settings)
-        shutil.copyfile(tokenizer, folder / "tokenizer.json")
-        write_manifest(
-            folder,
-            Manifest(
-                model_name=model_name or checkpoint.resolve().name,
-                settings=settings,
-                graphs=graphs,
-                weights=tuple(_file(folder, file) for file in files.names),
-                tokenizer=_file(folder, "tokenizer.json"),
-                prior=_file(folder, "prior.npy"),
-                license=_license(license),
-                parity=parity,
-                made_with=_versions(),
-            ),
+            # Ranges of int8 are those of real frames: random numbers lie outside them.
+            cases = [case for case in reference.cases.of(name) if precision != "int8" or case.kind == "real"]
+            parity[name] = compare(folder / graphs[name].file, graphs[name], cases, modules[name] if exact else None)
+            judge(misses({name: parity[name]}, (), limits), precision, accept_drift)  # early: the other graphs cost minutes
+        del model, modules  # whole answers need only the bundle
+
+        steps("write the weights' hashes")
+        manifest = replace(
+            draft.manifest,
+            graphs=graphs,
+            weights=tuple(_file(folder, file) for file in job.files.names),
+            parity=rounded_figures(parity),
+            quantization=quantization if precision == "int8" else {},
         )
+        write_manifest(folder, manifest)
+        manifest = finish_target(folder, manifest, target, check, steps)
+        steps("ask the bundle what torch was asked")
+        found = ask_views(load_bundle(folder), gate_backend(target), judged)
+        figures = compare_outcomes(reference.outcomes, found, limits.tie)
+        drift = judge(misses(parity, figures, limits), precision, accept_drift)
+        manifest = replace(manifest, gate=summary(figures) | {"backend": found[0].answer.backend}, drift=drift)
+        steps("write the manifest and the report")
+        write_report(folder, manifest, limits, figures, reference.outcomes, found)
+        write_manifest(folder, manifest)
         load_bundle(folder)
-        _replace(folder, out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        folders.replace(folder, out)
     steps("done")
     return out
 
@@ -138,130 +146,127 @@ class _Steps:
             self.progress(text, min(self.done, self.total), self.total)
 
 
-def check_target(out: Path) -> None:
-    """A bundle may be replaced, an empty folder filled; anything else that is there stays as it is (CheckpointError)."""
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise CheckpointError(f"{str(out)!r} is a file or a link, not a bundle folder: choose another --out")
-    if out.is_dir() and not (out / MANIFEST_FILE).is_file() and any(out.iterdir()):
-        raise CheckpointError(f"{str(out)!r} is there and is not a bundle (no {MANIFEST_FILE}): choose another --out, or remove it first")
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """What torch said: whole answers, and every graph's cases; `calibration` only for int8."""
+
+    outcomes: list
+    cases: Cases
+    calibration: Cases | None
 
 
-def read_thresholds(checkpoint: Path) -> dict[str, float]:
-    """What calibration wrote beside the weights; {} where it did not. Raises CheckpointError."""
-    path = checkpoint / THRESHOLDS_FILE
-    if not path.exists():
-        return {}
-    values = read_json(path)
-    wrong = {
-        k: v for k, v in values.items() if k not in THRESHOLDS or isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v <= 1
-    }
-    if wrong:
-        raise CheckpointError(f"{str(path)!r} has {wrong} where {sorted(THRESHOLDS)} from 0 to 1 are known; correct or remove the file")
-    return values
+@dataclass(frozen=True, eq=False)
+class _Job:
+    folder: Path  # the bundle's
+    work: Path  # removed at the end
+    settings: Settings
+    precision: str
+    files: WeightFiles
+    rounded: Rounded
+    reference: _Reference
 
 
-def find_tokenizer(checkpoint: Path) -> Path:
-    path = checkpoint / "tokenizer.json"
-    if not path.is_file():
-        raise CheckpointError(f"checkpoint {str(checkpoint)!r} has no tokenizer.json: name the tokenizer's file with --tokenizer")
-    return path
+def _check_options(precision: str, target: str, max_patches: int | None, views: int) -> None:
+    for name, value, choices in (("precision", precision, PRECISIONS), ("target", target, TARGETS)):
+        if value not in choices:
+            raise CheckpointError(f"{name} {value!r} is not known: choose one of {', '.join(choices)}")
+    if max_patches is not None and max_patches < 1:
+        raise CheckpointError(f"max_patches is {max_patches}: a look needs at least 1 patch")
+    if views < 1:
+        raise CheckpointError(f"views is {views}: parity needs at least 1 frame to look at")
 
 
-def check_tokenizer(path: Path, model: PS3) -> None:
-    """The file must be a `tokenizers` JSON whose ids the text tower has rows for."""
-    if not path.is_file():
-        raise CheckpointError(f"tokenizer {str(path)!r} is not a file: --tokenizer takes a tokenizer.json")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises plain Exception for every kind of bad file
-        raise CheckpointError(f"tokenizer {str(path)!r} is not a `tokenizers` JSON ({error}): save it as tokenizer.json") from error
-    largest, rows = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1), model.config.text.vocab_size
-    if not 0 <= largest < rows:
-        raise CheckpointError(f"tokenizer {str(path)!r} has ids up to {largest}, but the text tower has {rows} rows: it is another model's")
+def _draft(folder: Path, model: PS3, settings: Settings, tokenizer: Path, precision: str, name: str, license) -> Bundle:
+    """A bundle without graphs in `folder`: enough for torch to answer in their place."""
+    shutil.copyfile(tokenizer, folder / "tokenizer.json")
+    prior = _prior(model, settings)
+    np.save(folder / "prior.npy", prior, allow_pickle=False)
+    manifest = Manifest(
+        model_name=name,
+        settings=settings,
+        graphs={},
+        weights=(),
+        tokenizer=_file(folder, "tokenizer.json"),
+        prior=_file(folder, "prior.npy"),
+        license=license_entry(license),
+        made_with=_versions(),
+        precision=precision,
+    )
+    return Bundle(folder, manifest, prior)
 
 
-def read_frames(paths: Sequence[Path], samples: int = 3) -> list[Frame]:
-    """The given image files, else the first `samples` of the source tree's, else one made frame of 3840 x 2160."""
-    paths = [Path(p) for p in paths]
-    if not paths:
-        paths = sorted((Path(__file__).resolve().parent.parent / "samples").glob("*.jpg"))[:samples]
-    frames = []
-    for path in paths:
-        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.is_file() and path.stat().st_size else None
-        if pixels is None:
-            raise CheckpointError(f"frame {str(path)!r} is not an image that OpenCV reads: give JPEG or PNG files")
-        frames.append(Frame(pixels, 0, path.stem))
-    return frames or [Frame(textured_frame(), 0, "made")]
+def _run_torch(draft: Bundle, model: PS3, modules: Mapping[str, nn.Module], judged: list[View], calibration: list[View], work: Path, steps):
+    """The checkpoint's own answers and cases (_Reference)."""
+    settings, found = draft.settings, {}
+    for name, views in (("cases", judged), ("calibration", calibration)):
+        if name == "calibration" and not views:
+            continue
+        steps("run torch on frames" + (" to calibrate" if name == "calibration" else ""))
+        (work / name).mkdir()
+        found[name] = Cases(work / name)
+        if name == "cases":
+            positions = sum(side * side for side in model.config.vision.sides)
+            random_cases(modules, settings, model.config.text.vocab_size, positions, found[name])
+        outcomes = ask_views(draft, TorchBackend(modules, settings, found[name]), views)
+        found.setdefault("outcomes", outcomes)
+    return _Reference(found["outcomes"], found["cases"], found.get("calibration"))
 
 
-def textured_frame(height: int = 2160, width: int = 3840, seed: int = 0) -> np.ndarray:
-    """uint8 [height, width, 3]: noise at five sizes of grain and some shapes with edges, the same every time."""
-    random = np.random.default_rng(seed)
-    image = np.zeros((height, width, 3), np.float32)
-    for cells in (4, 16, 64, 256, 1024):
-        noise = random.standard_normal((max(1, height * cells // width), cells, 3), dtype=np.float32)
-        image += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC) * 30
-    image = np.clip(image + 128, 0, 255).astype(np.uint8)
-    for _ in range(60):
-        x, y = int(random.integers(width)), int(random.integers(height))
-        radius, colour = int(random.integers(8, max(9, height // 12))), tuple(int(c) for c in random.integers(0, 256, 3))
-        cv2.circle(image, (x, y), radius, colour, -1)
-        cv2.putText(image, "PS3", (x, y), cv2.FONT_HERSHEY_SIMPLEX, radius / 30, (255, 255, 255), 2)
-    return image
+def _export_graph(job: _Job, name: str, module: nn.Module) -> tuple[GraphSpec, str]:
+    """-> the graph's entry in the manifest, and which of quantize.SCHEMES it has ("none" where nothing is int8)."""
+    settings = job.settings
+    inputs, outputs = _contract(settings, "fp32", name)
+    limits = {"N": settings.max_patches} | ({} if settings.fixed_length else {"T": settings.context_length})
+    model, scheme = to_onnx(module, inputs, outputs, limits), "none"
+    finish(model, inputs, outputs)
+    if job.precision == "fp16":
+        to_half(model, frozenset({"kv"}))
+    if job.precision == "int8":
+        model, scheme = _quantise(job, name, model, GraphSpec(f"{name}.onnx", "", inputs, outputs))
+    move_weights(model, job.files, job.rounded)
+    path = job.folder / f"{name}.onnx"
+    ir.save(model, path)
+    found, wanted = check_graph(path, name), _contract(settings, job.precision, name)
+    if found != wanted:
+        raise CheckpointError(f"graph {name!r} came out as {found}, not as its contract {wanted}; report this fault of the exporter")
+    return GraphSpec(path.name, file_sha256(path), *found), scheme
 
 
-def _export_graph(folder: Path, name: str, module, settings: Settings, files: WeightFiles, rounded: Rounded) -> GraphSpec:
-    inputs, outputs = contract(settings)[name]
+def _contract(settings: Settings, precision: str, name: str):
+    inputs, outputs = contract(settings, precision)[name]
     if name == "text" and settings.fixed_length:
         inputs = (type(inputs[0])("ids", ("Q", settings.context_length), "int64"),)
-    limits = {"N": settings.max_patches} | ({} if settings.fixed_length else {"T": settings.context_length})
-    model = to_onnx(module, inputs, outputs, limits)
-    finish(model, inputs, outputs)
-    move_weights(model, files, rounded)
-    path = folder / f"{name}.onnx"
-    ir.save(model, path)
-    found_inputs, found_outputs = check_graph(path, name)
-    if (found_inputs, found_outputs) != (inputs, outputs):
-        raise CheckpointError(f"graph {name!r} came out as {found_inputs} -> {found_outputs}, not as its contract {inputs} -> {outputs}")
-    return GraphSpec(path.name, file_sha256(path), found_inputs, found_outputs)
+    return inputs, outputs
 
 
-def _write_prior(folder: Path, model: PS3, settings: Settings) -> None:
+def _quantise(job: _Job, name: str, model: ir.Model, spec: GraphSpec) -> tuple[ir.Model, str]:
+    """The graph with the first of SCHEMES whose outputs are near enough to torch's on the calibration frames, and that scheme."""
+    source, cases = job.work / f"{name}.onnx", job.reference.calibration.of(name)
+    ir.save(model, source, external_data=f"{name}.data")
+    for scheme in SCHEMES[:-1]:
+        target = job.work / f"{name}.{scheme}.onnx"
+        quantise(source, target, spec, cases, scheme)
+        if min(figures["cosine"] for figures in compare(target, spec, cases).values()) >= CHOOSE:
+            return ir.load(target), scheme
+    return ir.load(source), "none"
+
+
+def _prior(model: PS3, settings: Settings) -> np.ndarray:
     """float32 [D + d]: the bottom-up prompt, and its projection for the auxiliary branch."""
     with torch.inference_mode():
         prompt = model.vision_model.prior_prompt.detach().reshape(1, -1)
         parts = [prompt[0]] + ([model.prompt_aux(prompt)[0]] if settings.aux_size else [])
-    np.save(folder / "prior.npy", torch.cat(parts).numpy().astype(np.float32), allow_pickle=False)
+    return torch.cat(parts).numpy().astype(np.float32)
+
+
+def _bytes(model: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 def _file(folder: Path, name: str) -> FileSpec:
     return FileSpec(name, file_sha256(folder / name))
 
 
-def _license(license: Mapping[str, str] | str | None) -> dict[str, str]:
-    if isinstance(license, Mapping):
-        return {"weights": license["weights"], "notice": license.get("notice") or f"Weights: {license['weights']}."}
-    return {"weights": license, "notice": f"Weights: {license}."} if license else {"weights": "not stated", "notice": NOTICE}
-
-
 def _versions() -> dict[str, str]:
     packages = ("torch", "onnx", "onnxscript", "onnx-ir", "onnxruntime", "tokenizers", "numpy")
     return {"ps3_ros": __version__, "python": platform.python_version()} | {name: version(name) for name in packages}
-
-
-def _replace(folder: Path, out: Path) -> None:
-    """Renames `folder` to `out`; a bundle that was there is moved aside first and comes back if the rename fails."""
-    aside = None
-    if out.is_dir():
-        check_target(out)
-        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
-        os.replace(out, aside / "bundle")
-    try:
-        os.replace(folder, out)
-    except OSError as error:
-        if aside:
-            os.replace(aside / "bundle", out)
-        raise Ps3Error(f"the bundle could not be moved to {str(out)!r} ({error.strerror}): check the folder's rights") from error
-    finally:
-        if aside:
-            shutil.rmtree(aside, ignore_errors=True)

@@ -15,9 +15,10 @@ from torch import nn
 
 from ps3_ros.errors import CheckpointError
 
+from .options import STORAGE
+
 KINDS = ("fp32", "fp16", "int8")
 TOWERS = ("text", "vision")  # the backbone is shared by glance, look and region, so they are stored in one way
-PRESETS = {"fp32": {"text": "fp32", "vision": "fp32"}, "compact": {"text": "int8", "vision": "fp16"}}
 ZERO = 128
 MIN_NUMEL = 1024  # smaller tensors (biases, norms) are kept in float32: rounding them saves nothing and costs accuracy
 
@@ -59,9 +60,9 @@ def parse_storage(storage: str | Mapping[str, str]) -> dict[str, str]:
         CheckpointError: an unknown preset, tower or kind.
     """
     if isinstance(storage, str):
-        if storage not in PRESETS:
-            raise CheckpointError(f"storage {storage!r} is not known: choose one of {', '.join(PRESETS)}")
-        return dict(PRESETS[storage])
+        if storage not in STORAGE:
+            raise CheckpointError(f"storage {storage!r} is not known: choose one of {', '.join(STORAGE)}")
+        return dict(STORAGE[storage])
     unknown = [f"{tower}={kind}" for tower, kind in storage.items() if tower not in TOWERS or kind not in KINDS]
     if unknown:
         raise CheckpointError(f"storage {', '.join(unknown)} is not known: towers are {', '.join(TOWERS)}, kinds {', '.join(KINDS)}")

@@ -65,13 +65,19 @@ def move_weights(model: ir.Model, files: WeightFiles, rounded: Rounded) -> None:
     scales undone by Sub and Mul. Runtimes fold these when they load the graph. Where rows of a table are gathered only those rows are
     cast, so that a table of positions or words is never expanded. Not DequantizeLinear: ONNX Runtime turns it and the MatMul behind
     it into a MatMulNBits that rounds the activations to int8 as well, 4e-3 away from float32.
+    A float32 tensor that half.py casts for a product is stored as the halves that the product takes, without the Cast.
     """
     graph = model.graph
     for value in list(graph.initializers.values()):
         array = value.const_value.numpy()
+        rows = rounded.find(array)
+        if rows is None and array.dtype == np.float32:
+            _fold_casts(graph, value, array, files)
+            if not value.uses():
+                del graph.initializers[value.name]
+                continue
         if array.nbytes < MIN_BYTES:
             continue
-        rows = rounded.find(array)
         if rows is not None:
             stored = _external(graph, f"{value.name}.bytes", rows.values, files)
             scale = _external(graph, f"{value.name}.scale", np.expand_dims(rows.scale, 1 - rows.axis), files)
@@ -88,6 +94,17 @@ def move_weights(model: ir.Model, files: WeightFiles, rounded: Rounded) -> None:
             del graph.initializers[value.name]
         else:
             _expand(graph, value, stored, scale)
+
+
+def _fold_casts(graph: ir.Graph, value: ir.Value, array: np.ndarray, files: WeightFiles) -> None:
+    """Casts of `value` to float16 become an initializer of float16."""
+    casts = [node for node, _ in value.uses() if node.op_type == "Cast" and node.attributes["to"].as_int() == ir.DataType.FLOAT16]
+    if not casts:
+        return
+    half = _external(graph, f"{value.name}.folded", array.astype(np.float16), files)
+    for node in casts:
+        ir.convenience.replace_all_uses_with(node.outputs[0], half)
+        graph.remove(node, safe=True)
 
 
 def _expand_gathered(graph: ir.Graph, gather: ir.Node, stored: ir.Value, scale: ir.Value | None) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from .errors import BundleError
-from .manifest import FileSpec, GraphSpec, Manifest, Settings, TensorSpec, contract
+from .manifest import EngineSpec, FileSpec, GraphSpec, Manifest, Settings, TensorSpec, contract
 
 __all__ = [
     "Bundle",
+    "EngineSpec",
     "FileSpec",
     "GraphSpec",
     "Manifest",

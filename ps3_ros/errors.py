@@ -21,5 +21,9 @@ class BackendError(Ps3Error):
     """An inference runtime that is missing, refused the asked-for device, or failed in a run."""
 
 
+class OutOfMemoryError(BackendError):
+    """A device without the memory for what was asked: fewer patches may still fit."""
+
+
 class CheckpointError(Ps3Error):
     """A torch checkpoint whose tensors or settings do not fit the model."""

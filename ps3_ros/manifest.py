@@ -11,8 +11,9 @@ from .errors import BundleError
 SCHEMA_VERSION = 1
 GEOMETRIES = ("reference", "native")
 RESAMPLINGS = ("bicubic", "area")
-PRECISIONS = ("fp32",)
-DTYPES = ("float32", "int64", "bool")
+PRECISIONS = ("fp32", "fp16", "int8")  # of the matrix products; everything else is float32 in all of them
+DTYPES = ("float32", "float16", "int64", "bool")
+OPTIONAL = ("parity", "made_with", "quantization", "gate", "drift", "engines")
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,17 @@ class GraphSpec:
 
 
 @dataclass(frozen=True)
+class EngineSpec:
+    """A TensorRT plan of one graph: it runs only where every value of its fingerprint is this machine's."""
+
+    graph: str
+    file: str
+    sha256: str
+    onnx_sha256: str  # of the graph it was built from
+    fingerprint: dict  # {name: text}: what a plan is tied to (backends/tensorrt_engine.py)
+
+
+@dataclass(frozen=True)
 class Manifest:
     model_name: str
     settings: Settings
@@ -87,14 +99,18 @@ class Manifest:
     tokenizer: FileSpec  # a `tokenizers` JSON
     prior: FileSpec  # npy float32 [D + d]: the bottom-up prompt and its auxiliary projection
     license: dict  # {"weights": ..., "notice": ...}
-    parity: dict = field(default_factory=dict)  # graph -> output -> {"random": relative error, "real": relative error}
+    parity: dict = field(default_factory=dict)  # graph -> output -> {figure: number} (export/parity.py)
     made_with: dict = field(default_factory=dict)  # package -> version
     precision: str = "fp32"
     schema_version: int = SCHEMA_VERSION
+    quantization: dict = field(default_factory=dict)  # int8 only: graph -> what of it is int8
+    gate: dict = field(default_factory=dict)  # figures of whole answers beside the checkpoint's own
+    drift: tuple = ()  # limits of the gate that were missed and accepted, one sentence each
+    engines: tuple = ()  # of EngineSpec
 
     def to_dict(self):
-        """Plain JSON values; tuples become lists."""
-        return asdict(self)
+        """Plain JSON values; tuples become lists, and entries that say nothing are left out."""
+        return {key: value for key, value in asdict(self).items() if key not in OPTIONAL or value}
 
     @classmethod
     def from_dict(cls, data):
@@ -102,12 +118,15 @@ class Manifest:
         return _manifest(data)
 
 
-def contract(settings):
-    """What each graph takes and gives: {graph: (inputs, outputs)}, tuples of TensorSpec (docs/architecture.md, Manifest)."""
+def contract(settings, precision="fp32"):
+    """What each graph takes and gives: {graph: (inputs, outputs)}, tuples of TensorSpec (docs/architecture.md, Manifest).
+
+    Only kv, which never leaves its backend, has the precision's own type.
+    """
     s = settings
     f, i, b = "float32", "int64", "bool"
     values = 3 * s.patch * s.patch
-    kv = TensorSpec("kv", (s.layers, 2, 1, s.heads, s.tokens, s.dim // s.heads), f)
+    kv = TensorSpec("kv", (s.layers, 2, 1, s.heads, s.tokens, s.dim // s.heads), "float16" if precision == "fp16" else f)
     ids = TensorSpec("ids", ("Q", "T"), i)  # a manifest may say context_length for T where the length is fixed
     text = [TensorSpec("text", ("Q", s.embed_dim), f), TensorSpec("prompt", ("Q", s.dim), f)]
     if s.aux_size:
@@ -249,8 +268,8 @@ def _tensors(data, where, expected, fixed=None):
     return tuple(found)
 
 
-def _graphs(data, settings):
-    expected = contract(settings)
+def _graphs(data, settings, precision):
+    expected = contract(settings, precision)
     _keys(data, "graphs", tuple(expected))
     graphs = {}
     for name, (inputs, outputs) in expected.items():
@@ -265,6 +284,21 @@ def _graphs(data, settings):
     return graphs
 
 
+def read_engines(data):
+    """EngineSpecs of parsed JSON, a tuple. Raises BundleError."""
+    return tuple(_engine(entry, f"engines[{n}]") for n, entry in enumerate(_list(data, "engines")))
+
+
+def _engine(data, where):
+    _keys(data, where, ("graph", "file", "sha256", "onnx_sha256", "fingerprint"))
+    spec = _file({key: data[key] for key in ("file", "sha256")}, where)
+    source = _file({"file": spec.file, "sha256": data["onnx_sha256"]}, f"{where}.onnx_sha256").sha256
+    if not isinstance(data["fingerprint"], dict) or not data["fingerprint"]:
+        _fail(f"{where}.fingerprint", data["fingerprint"], "an object that is not empty")
+    fingerprint = {key: _text(value, f"{where}.fingerprint.{key}") for key, value in data["fingerprint"].items()}
+    return EngineSpec(_text(data["graph"], f"{where}.graph"), spec.file, spec.sha256, source, fingerprint)
+
+
 def _manifest(data):
     if not isinstance(data, dict):
         _fail("the top level", data, "an object")
@@ -274,21 +308,26 @@ def _manifest(data):
             f"manifest: schema_version is {version!r} where this version reads {SCHEMA_VERSION}; update ps3_ros or export the bundle again"
         )
     required = ("schema_version", "model_name", "settings", "precision", "license", "graphs", "weights", "tokenizer", "prior")
-    _keys(data, "the top level", required, ("parity", "made_with"))
+    _keys(data, "the top level", required, OPTIONAL)
     settings = _settings(data["settings"])
+    precision = _text(data["precision"], "precision", PRECISIONS)
     _keys(data["license"], "license", ("weights", "notice"))
-    for key in ("parity", "made_with"):
+    for key in ("parity", "made_with", "quantization", "gate"):
         if not isinstance(data.get(key, {}), dict):
             _fail(key, data[key], "an object")
     return Manifest(
         model_name=_text(data["model_name"], "model_name"),
         settings=settings,
-        graphs=_graphs(data["graphs"], settings),
+        graphs=_graphs(data["graphs"], settings, precision),
         weights=tuple(_file(entry, f"weights[{n}]") for n, entry in enumerate(_list(data["weights"], "weights"))),
         tokenizer=_file(data["tokenizer"], "tokenizer"),
         prior=_file(data["prior"], "prior"),
         license={key: _text(data["license"][key], f"license.{key}") for key in ("weights", "notice")},
         parity=data.get("parity", {}),
         made_with=data.get("made_with", {}),
-        precision=_text(data["precision"], "precision", PRECISIONS),
+        precision=precision,
+        quantization=data.get("quantization", {}),
+        gate=data.get("gate", {}),
+        drift=tuple(_text(line, f"drift[{n}]") for n, line in enumerate(_list(data.get("drift", []), "drift"))),
+        engines=read_engines(data.get("engines", [])),
     )

@@ -1,4 +1,4 @@
-"""What every test may use: tiny bundles with random weights, made by the export itself, and a 4K frame."""
+"""What every test may use: tiny bundles with random weights, made by the export itself, settings without a bundle, and a 4K frame."""
 
 import string
 from pathlib import Path
@@ -92,14 +92,28 @@ def _export(checkpoint: Path, out: Path) -> Path:
 
     frame = out.parent / f"{out.name}.png"
     cv2.imwrite(str(frame), np.random.default_rng(3).integers(0, 256, (360, 640, 3), dtype=np.uint8))
-    return export_checkpoint(checkpoint, out, frames=[frame], license="Apache-2.0 (random weights)")
+    return export_checkpoint(checkpoint, out, frames=[frame], views=4, license="Apache-2.0 (random weights)")
 
 
 @pytest.fixture(scope="session")
 def sample_frame_4k() -> np.ndarray:
     """uint8 [2160, 3840, 3], textured, the same every time; read-only."""
-    from ps3_export.export import textured_frame
+    from ps3_export.views import textured_frame
 
     frame = textured_frame()
     frame.setflags(write=False)
     return frame
+
+
+@pytest.fixture(scope="session")
+def make_settings():
+    """A function: bundle.Settings of the nano's shape, with what is given changed."""
+    from ps3_ros.bundle import Settings
+
+    nano = {
+        "scales": (384, 768, 1536, 3840), "patch": 16, "grid": 24, "dim": 192, "embed_dim": 384, "layers": 12, "heads": 3, "aux_size": 1536,
+        "aux_grid": 96, "aux_dim": 64, "max_patches": 1024, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "geometry": "native",
+        "resampling": "area", "logit_scale": 10.0, "logit_bias": -10.0, "found_threshold": 0.5, "relevance_threshold": 0.5,
+        "context_length": 256, "pad_id": 0, "fixed_length": False,
+    }  # fmt: skip
+    return lambda **changed: Settings(**{**nano, **changed})

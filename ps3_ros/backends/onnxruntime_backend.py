@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import BackendError
+from .checks import OPAQUE, check_inputs, graph_spec, one_line
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 INSTALL = {
@@ -10,8 +11,7 @@ INSTALL = {
     "cuda": "pip install onnxruntime-gpu in place of onnxruntime, with CUDA and cuDNN of the versions it names",
     "tensorrt": "pip install onnxruntime-gpu in place of onnxruntime, with TensorRT's libraries on the library path",
 }
-OPAQUE = "kv"  # stays an OrtValue where it was made
-ORT_TYPES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
+ORT_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64", "tensor(bool)": "bool"}
 
 
 class OnnxRuntimeBackend:
@@ -33,10 +33,8 @@ class OnnxRuntimeBackend:
 
     def run(self, graph, inputs):
         """Outputs of a graph by name. inputs: {name: array}, of the manifest's names, dtypes and shapes. Raises BackendError."""
-        spec = self.graphs.get(graph)
-        if spec is None:
-            raise BackendError(f"graph {graph!r} is not in this bundle, which has {', '.join(self.graphs)}; export a bundle that has it")
-        self._check_inputs(graph, spec, inputs)
+        spec = graph_spec(self.graphs, graph)
+        check_inputs(graph, spec, inputs, self._opaque)
         session = self.sessions[graph]
         try:
             binding = session.io_binding()
@@ -51,7 +49,7 @@ class OnnxRuntimeBackend:
             values = dict(zip((t.name for t in spec.outputs), binding.get_outputs(), strict=True))
             return {name: value if name == OPAQUE else value.numpy() for name, value in values.items()}
         except Exception as error:  # ONNX Runtime's own exceptions share no base below Exception
-            raise BackendError(f"graph {graph!r} failed on {self.name} ({_one_line(error)}); check memory and the bundle") from error
+            raise BackendError(f"graph {graph!r} failed on {self.name} ({one_line(error)}); check memory and the bundle") from error
 
     def _session(self, path, provider, threads):
         options = self.ort.SessionOptions()
@@ -67,7 +65,7 @@ class OnnxRuntimeBackend:
         try:
             session = self.ort.InferenceSession(str(path), options, providers=chain)
         except Exception as error:  # see run
-            raise BackendError(f"ONNX Runtime cannot load {str(path)!r} ({_one_line(error)}); export the bundle again") from error
+            raise BackendError(f"ONNX Runtime cannot load {str(path)!r} ({one_line(error)}); export the bundle again") from error
         if session.get_providers()[0] != provider:
             raise self._not_running(provider, session.get_providers())
         return session
@@ -88,30 +86,6 @@ class OnnxRuntimeBackend:
             if said != have:
                 raise BackendError(f"graph {graph!r} has the {kind} {have} where its manifest says {said}; export the bundle again")
 
-    def _check_inputs(self, graph, spec, inputs):
-        wanted = {tensor.name: tensor for tensor in spec.inputs}
-        if set(inputs) != set(wanted):
-            raise BackendError(f"graph {graph!r} was given {sorted(inputs)} where it takes {sorted(wanted)}")
-        sizes = {}
-        for name, value in inputs.items():
-            tensor = wanted[name]
-            if isinstance(value, np.ndarray):
-                dtype, shape = str(value.dtype), value.shape
-            elif name == OPAQUE and isinstance(value, self.ort.OrtValue):
-                dtype, shape = ORT_TYPES.get(value.data_type(), value.data_type()), tuple(value.shape())
-            else:
-                raise BackendError(f"graph {graph!r}: {name} is {type(value).__name__} where a numpy array is needed")
-            fits = len(shape) == len(tensor.shape) and all(
-                n == want if isinstance(want, int) else n >= 1 and sizes.setdefault(want, n) == n
-                for n, want in zip(shape, tensor.shape, strict=True)
-            )
-            if dtype != tensor.dtype or not fits:
-                raise BackendError(
-                    f"graph {graph!r}: {name} is {dtype} {list(shape)} where {tensor.dtype} {list(tensor.shape)} is needed"
-                    + (f" with {sizes}" if sizes else "")
-                )
-
-
-def _one_line(error):
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."
+    def _opaque(self, value):
+        """(dtype, shape) of a kv that this backend made; None where it is something else."""
+        return (ORT_TYPES.get(value.data_type(), value.data_type()), tuple(value.shape())) if isinstance(value, self.ort.OrtValue) else None

@@ -162,7 +162,7 @@ CHANGES = [
     (lambda d: d["graphs"].update(look="look.onnx"), "an object"),
     (lambda d: d["graphs"]["look"]["inputs"].pop(), "names"),
     (lambda d: d["graphs"]["look"]["inputs"].reverse(), "names"),
-    (lambda d: d["graphs"]["look"]["inputs"][0].update(dtype="float16"), "dtype"),
+    (lambda d: d["graphs"]["look"]["inputs"][0].update(dtype="float64"), "dtype"),
     (lambda d: d["graphs"]["look"]["inputs"][0].update(dtype="int64"), "int64"),
     (lambda d: d["graphs"]["look"]["inputs"][0].update(shape=[1, "M", 768]), "'M'"),
     (lambda d: d["graphs"]["look"]["inputs"][0].update(shape=[1, 256, 768]), "256"),

@@ -104,7 +104,7 @@ def test_the_runtimes_own_failure_is_one_sentence_and_the_next_run_works(backend
     assert np.isfinite(backend.run("look", inputs)["tokens"]).all()
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "cpu", "onnxruntime:gpu", "tensorrt", "", None])
+@pytest.mark.parametrize("name", ["onnxruntime", "cpu", "onnxruntime:gpu", "tensorrt:cpu", "", None])
 def test_unknown_backends_are_refused(bundle, name):
     with pytest.raises(BackendError, match="onnxruntime:cpu, onnxruntime:cuda, onnxruntime:tensorrt"):
         open_backend(bundle, name)
