@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
 from .errors import FrameError
 from .manifest import Settings
-from .resample import axis_taps, cut, resize_area, resize_bicubic
+from .resample import axis_taps, bicubic_strips, cut, resize_area
 
 MIN_SIDE, MAX_SIDE = 32, 16384  # px; below there is nothing to select from, above a frame is 800 MB
 
@@ -124,14 +125,29 @@ def _plan(height, width, settings):
     return FramePlan(height, width, settings, tuple(grids), tuple(taps))
 
 
-def glance_image(frame, settings):
-    """The whole frame squashed to the low-res scale: float32 [1, 3, S, S], RGB, normalised."""
-    return _squashed(frame, settings.scales[0], settings)
+def glance_image(frame, settings, out=None):
+    """The whole frame squashed to the low-res scale: float32 [1, 3, S, S], RGB, normalised. out: where to write; None = a new array."""
+    return _squashed(frame.pixels, settings.scales[0], settings, out)[0]
 
 
-def aux_image(frame, settings):
-    """The whole frame squashed to the selector's size: float32 [1, 3, A, A], RGB, normalised."""
-    return _squashed(frame, settings.aux_size, settings)
+def aux_image(frame, settings, out=None):
+    """The whole frame squashed to the selector's size: float32 [1, 3, A, A], RGB, normalised. out: as glance_image's."""
+    return _squashed(frame.pixels, settings.aux_size, settings, out)[0]
+
+
+def frame_images(frame, settings, out=(None, None)):
+    """glance_image and aux_image (None without an auxiliary branch), with one reading of the frame where that is as good.
+
+    out: where to write the two. By area, a glance image whose side divides the auxiliary image's is made from that one: means of means of
+    equal areas. It differs from glance_image's by the rounding of the auxiliary image to whole grey levels, at most one level.
+    """
+    size, aux_size = settings.scales[0], settings.aux_size
+    if not aux_size:
+        return glance_image(frame, settings, out[0]), None
+    aux, squashed = _squashed(frame.pixels, aux_size, settings, out[1])
+    shrinks = min(frame.height, frame.width) >= aux_size and aux_size % size == 0
+    source = squashed if settings.resampling == "area" and shrinks else frame.pixels
+    return _squashed(source, size, settings, out[0])[0], aux
 
 
 def cut_patches(frame, plan, settings, selection):
@@ -143,30 +159,40 @@ def cut_patches(frame, plan, settings, selection):
         raise FrameError(
             f"frame is {frame.width} x {frame.height} but its plan is for {plan.width} x {plan.height}; make a plan of its size"
         )
-    values = 3 * settings.patch * settings.patch
-    out = np.empty((selection.count, values), np.float32)
+    patch = settings.patch
+    out = np.empty((selection.count, 3, patch, patch), np.float32)
     start = 0
     for grid, (rows, cols), patches in zip(plan.grids, plan.taps, selection.patches, strict=True):
         if len(patches):
             row, col = np.divmod(patches, grid.cols)
-            scaled = cut(frame.pixels, rows, cols, row, col)[:, ::-1]
-            out[start : start + len(patches)] = _normalised(scaled, settings).reshape(len(patches), values)
+            cut(frame.pixels, rows, cols, row, col, out[start : start + len(patches), ::-1])  # BGR, written backwards
             start += len(patches)
-    return out
+    gain, shift = _normalisation(settings)
+    out *= gain[:, None, None]
+    out -= shift[:, None, None]
+    return out.reshape(selection.count, 3 * patch * patch)
 
 
-def _squashed(frame, size, settings):
-    resize = resize_bicubic if settings.resampling == "bicubic" else resize_area
-    image = resize(frame.pixels, size, size)
-    return _normalised(image.transpose(2, 0, 1)[None, ::-1], settings)
+def _squashed(pixels, size, settings, out):
+    """uint8 [H, W, 3] -> float32 [1, 3, size, size], RGB, normalised; and the uint8 [size, size, 3] it was made from (None if bicubic)."""
+    if out is None:
+        out = np.empty((1, 3, size, size), np.float32)
+    gain, shift = _normalisation(settings)
+    if settings.resampling == "area":
+        squashed = resize_area(pixels, size, size)
+        levels = np.arange(256, dtype=np.float32)
+        for plane, values, g, s in zip(out[0, ::-1], cv2.split(squashed), gain[::-1], shift[::-1], strict=True):
+            cv2.LUT(values, levels * g - s, plane)
+        return out, squashed
+    for start, strip in bicubic_strips(pixels, size, size):
+        for plane, values, g, s in zip(out[0, ::-1], cv2.split(strip), gain[::-1], shift[::-1], strict=True):
+            rows = plane[start : start + len(strip)]
+            np.multiply(values, g, out=rows)
+            rows -= s
+    return out, None
 
 
-def _normalised(planes, settings):
-    """[n, 3, y, x] RGB, 0 to 255 -> contiguous float32 (value / 255 - mean) / std."""
+def _normalisation(settings):
+    """(gain, shift), float32 [3] each, RGB: value * gain - shift is (value / 255 - mean) / std."""
     std = np.asarray(settings.std, np.float64)
-    gain = (1 / (255 * std)).astype(np.float32)[:, None, None]
-    shift = (np.asarray(settings.mean) / std).astype(np.float32)[:, None, None]
-    out = np.empty(planes.shape, np.float32)
-    np.multiply(planes, gain, out=out)
-    out -= shift
-    return out
+    return (1 / (255 * std)).astype(np.float32), (np.asarray(settings.mean) / std).astype(np.float32)

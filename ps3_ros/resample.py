@@ -6,12 +6,13 @@ OpenCV's INTER_CUBIC). `area`: the mean of the covered source area (OpenCV's INT
 """
 
 from dataclasses import dataclass
+from math import gcd
 
 import cv2
 import numpy as np
 
 BICUBIC_A = -0.75
-STRIP_ROWS = 64  # output rows made at a time by resize_bicubic: bounds its float copy of the source to a few MB
+STRIP_ROWS = 64  # rows made at a time by bicubic_strips: bounds its float copy of the source to a few MB
 GATHER_VALUES = 1 << 20  # source values gathered at a time by cut: bounds its float copy to 4 MB
 PRODUCT_SIZE = 1 << 18  # multiply-adds up to which OpenBLAS stays in this thread: on busy cores its threads wait 20 ms for each other
 CROP_PIXELS = 1 << 13  # source pixels of a patch from which slicing one crop after the other beats gathering many at once
@@ -76,18 +77,20 @@ def area_taps(source, target):
     return index.clip(0, source - 1), weight / weight.sum(axis=1, keepdims=True)
 
 
-def cut(pixels, rows, cols, row, col):
+def cut(pixels, rows, cols, row, col, out=None):
     """Patches of one scale, straight out of the source. pixels uint8 [H, W, 3]; row, col int64 [n] -> float32 [n, 3, p, p], 0 to 255.
 
-    rows, cols: AxisTaps of the two axes. Channels stay in the order of `pixels`.
+    rows, cols: AxisTaps of the two axes. Channels stay in the order of `pixels`. out: where to write, of any strides; None = a new array.
     """
     p = rows.weight.shape[1]
-    out = np.empty((len(row), 3, p, p), np.float32)
+    if out is None:
+        out = np.empty((len(row), 3, p, p), np.float32)
     if rows.identity and cols.identity:
         grid = pixels.reshape(len(rows.index), p, len(cols.index), p, 3)
         out[:] = grid[row, :, col].transpose(0, 3, 1, 2)
         return out
-    if rows.gapless and cols.gapless and rows.index.shape[1] * cols.index.shape[1] > CROP_PIXELS:
+    gapless = rows.gapless and cols.gapless
+    if gapless and rows.index.shape[1] * cols.index.shape[1] > CROP_PIXELS:
         for n, (r, c) in enumerate(zip(row, col, strict=True)):
             crop = pixels[rows.index[r, 0] : rows.index[r, -1] + 1, cols.index[c, 0] : cols.index[c, -1] + 1]
             h, w = crop.shape[:2]
@@ -98,17 +101,64 @@ def cut(pixels, rows, cols, row, col):
     chunk = max(1, GATHER_VALUES // (3 * rows.index.shape[1] * cols.index.shape[1]))
     for start in range(0, len(row), chunk):
         r, c = row[start : start + chunk], col[start : start + chunk]
-        crop = pixels[rows.index[r][:, :, None], cols.index[c][:, None, :]]  # uint8 [n, my, mx, 3]
-        planes = crop.transpose(0, 3, 1, 2).astype(np.float32, order="C")
+        planes = (_crops if gapless else _gathered)(pixels, rows, cols, r, c)
         out[start : start + chunk] = rows.weight[r][:, None] @ planes @ cols.weight[c].transpose(0, 2, 1)[:, None]
     return out
 
 
+def _gathered(pixels, rows, cols, row, col):
+    """The source pixels of each patch, pixel by pixel: float32 [n, 3, my, mx]."""
+    crops = pixels[rows.index[row][:, :, None], cols.index[col][:, None, :]]  # uint8 [n, my, mx, 3]
+    return crops.transpose(0, 3, 1, 2).astype(np.float32, order="C")
+
+
+def _crops(pixels, rows, cols, row, col):
+    """As _gathered where no patch has gaps: one crop each; what the taps' last index repeats has weight 0 and is 0 here."""
+    planes = np.empty((len(row), 3, rows.index.shape[1], cols.index.shape[1]), np.float32)
+    top, bottom, left, right = rows.index[row, 0], rows.index[row, -1] + 1, cols.index[col, 0], cols.index[col, -1] + 1
+    for n, (y0, y1, x0, x1) in enumerate(zip(top.tolist(), bottom.tolist(), left.tolist(), right.tolist(), strict=True)):
+        crop = pixels[y0:y1, x0:x1].transpose(2, 0, 1)
+        if crop.shape != planes.shape[1:]:
+            planes[n] = 0
+        planes[n, :, : y1 - y0, : x1 - x0] = crop
+    return planes
+
+
 def resize_bicubic(pixels, height, width):
     """Whole image, plain bicubic and unclamped: uint8 [H, W, 3] -> float32 [height, width, 3]. For the small images only (glance, aux)."""
-    index, weight = bicubic_taps(pixels.shape[0], height)
-    weight = weight.astype(np.float32)
     out = np.empty((height, width, 3), np.float32)
+    for start, strip in bicubic_strips(pixels, height, width):
+        out[start : start + len(strip)] = strip
+    return out
+
+
+def bicubic_strips(pixels, height, width):
+    """resize_bicubic in strips, top to bottom: (first row, float32 [n, width, 3]) each; a strip lasts until the next one is asked for.
+
+    So a frame is never copied to floats as a whole. Where `step` source rows make `made` output rows with the same taps every time, OpenCV
+    resizes both axes at once; other sizes, and those that leave most source rows out, have their few rows weighted here.
+    """
+    source = len(pixels)
+    common = gcd(source, height)
+    step, made = source // common, height // common
+    if step > 2 * STRIP_ROWS or source >= 4 * height:
+        yield from _weighted_strips(pixels, height, width)
+        return
+    margin, periods = -(-2 // step), max(1, STRIP_ROWS // step)  # taps reach two source rows beyond a strip
+    floats = np.empty(((periods + 2 * margin) * step, *pixels.shape[1:]), np.float32)
+    for first in range(0, common, periods):
+        last = min(first + periods, common)
+        low, high = max(0, first - margin), min(common, last + margin)
+        rows = floats[: (high - low) * step]
+        np.copyto(rows, pixels[low * step : high * step])
+        strip = cv2.resize(rows, (width, (high - low) * made), interpolation=cv2.INTER_CUBIC)
+        yield first * made, strip[(first - low) * made : (last - low) * made]
+
+
+def _weighted_strips(pixels, height, width):
+    """bicubic_strips of any size: columns by OpenCV on the rows that are needed, then rows by their weights."""
+    index, weight = bicubic_taps(len(pixels), height)
+    weight = weight.astype(np.float32)
     for start in range(0, height, STRIP_ROWS):
         taps = index[start : start + STRIP_ROWS]
         needed, places = np.unique(taps, return_inverse=True)
@@ -117,8 +167,7 @@ def resize_bicubic(pixels, height, width):
             strip = cv2.resize(strip, (width, len(needed)), interpolation=cv2.INTER_CUBIC)  # heights agree, so only columns change
         places = places.reshape(taps.shape)
         rows = weight[start : start + STRIP_ROWS, :, None, None]
-        out[start : start + STRIP_ROWS] = sum(strip[places[:, j]] * rows[:, j] for j in range(4))
-    return out
+        yield start, sum(strip[places[:, j]] * rows[:, j] for j in range(4))
 
 
 def resize_area(pixels, height, width):

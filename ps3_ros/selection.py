@@ -92,6 +92,20 @@ def select(relevance, plan, max_patches, taken=None, tokens=None):
     return Selection(tuple(_first(order, plan, s, share, taken.patches[s]) for s, share in enumerate(shares)))
 
 
+def select_for_all(maps, plan, max_patches, taken=None):
+    """Selection of one look that several questions share: each in turn takes an equal part of what is left, beside those before it.
+
+    maps: float [Q, g, g], a question's relevance each. What two questions want is taken once, and the later one's part goes further.
+    """
+    taken = Selection.none(plan) if taken is None else taken
+    chosen = Selection.none(plan)
+    for n, relevance in enumerate(maps):
+        part = (max_patches - chosen.count) // (len(maps) - n)
+        if part:
+            chosen = chosen.union(select(relevance, plan, max_patches, taken.union(chosen), part))
+    return chosen
+
+
 def _first(order, plan, s, share, taken):
     """The first `share` patches of scale s in cell order that are not taken, sorted."""
     if share == 0:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ps3_ros.errors import FrameError
-from ps3_ros.frame import Frame, FramePlan, aux_image, cut_patches, glance_image
+from ps3_ros.frame import Frame, FramePlan, aux_image, cut_patches, frame_images, glance_image
 from ps3_ros.selection import Selection
 
 
@@ -190,3 +190,36 @@ def test_glance_and_aux_images(make_settings, height, width):
     for image, size in ((glance_image(frame, cubic), 96), (aux_image(frame, cubic), 160)):
         expected = torch.nn.functional.interpolate(rgb, size=(size, size), mode="bicubic", align_corners=False).numpy()
         np.testing.assert_allclose(image, expected, atol=1e-3)  # OpenCV's columns have float32 coordinates, 1e-4 px off at 3840
+
+
+IMAGE_SETTINGS = [  # settings, whether the glance image is made from the auxiliary one
+    ({"scales": (96, 192), "grid": 6, "aux_size": 288}, True),
+    ({"scales": (96, 192), "grid": 6, "aux_size": 160}, False),  # 160 is no multiple of 96
+    ({"scales": (96, 192), "grid": 6, "aux_size": 768}, False),  # more than the frame's shorter side
+    ({"scales": (96, 192), "grid": 6, "aux_size": 288, "resampling": "bicubic"}, False),
+    ({"scales": (96, 192), "grid": 6, "aux_size": 0, "aux_grid": 0, "aux_dim": 0}, False),
+]
+
+
+@pytest.mark.parametrize(("changed", "shared"), IMAGE_SETTINGS)
+def test_frame_images_are_the_two_images(make_settings, changed, shared):
+    frame, settings = Frame(noise(367, 641)), make_settings(**changed)
+    glance, aux = frame_images(frame, settings)
+    levels = np.abs(glance - glance_image(frame, settings)) * 127.5
+    assert levels.max() <= (1.001 if shared else 0)  # one rounding to whole grey levels more
+    assert (levels.max() > 0) == shared
+    if settings.aux_size:
+        np.testing.assert_array_equal(aux, aux_image(frame, settings))
+    else:
+        assert aux is None
+
+
+@pytest.mark.parametrize("resampling", ["area", "bicubic"])
+def test_images_can_be_written_in_place(make_settings, resampling):
+    frame, settings = Frame(noise(367, 641)), make_settings(scales=(96, 192), grid=6, aux_size=288, resampling=resampling)
+    fresh = frame_images(frame, settings)
+    held = tuple(np.full_like(image, np.nan) for image in fresh)
+    written = frame_images(frame, settings, held)
+    for image, kept, expected in zip(written, held, fresh, strict=True):
+        assert image is kept
+        np.testing.assert_array_equal(image, expected)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ps3_ros.resample import AxisTaps, area_taps, axis_taps, bicubic_taps, cut, resize_area, resize_bicubic
+from ps3_ros.resample import AxisTaps, area_taps, axis_taps, bicubic_strips, bicubic_taps, cut, resize_area, resize_bicubic
 
 SIZES = [  # (source, target) of one axis
     (97, 32),  # shrinks by no whole number
@@ -144,3 +144,25 @@ def test_whole_image_resizes(height, width, size):
     np.testing.assert_allclose(resize_bicubic(pixels, size, size), expected, atol=0.1)
     mean = np.apply_along_axis(integral_mean, 1, np.apply_along_axis(integral_mean, 0, pixels.astype(np.float64), size), size)
     assert np.abs(resize_area(pixels, size, size) - mean).max() <= 1.5  # rounds once an axis where one grows and the other shrinks
+
+
+STRIPPED = [  # height, width, target height, target width
+    (360, 640, 252, 300),  # 10 rows to 7, as a 4K frame and the selector's image
+    (200, 90, 300, 60),  # grows
+    (130, 64, 130, 64),  # stays
+    (64, 64, 640, 32),  # one row to ten
+    (96, 80, 64, 80),  # one strip
+]
+
+
+@pytest.mark.parametrize(("height", "width", "rows", "cols"), STRIPPED)
+def test_strips_meet_without_a_seam(height, width, rows, cols):
+    torch = pytest.importorskip("torch")
+    pixels, next_row = textured(height, width), 0
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].double()
+    expected = torch.nn.functional.interpolate(image, size=(rows, cols), mode="bicubic", align_corners=False)[0].permute(1, 2, 0).numpy()
+    for start, strip in bicubic_strips(pixels, rows, cols):
+        assert start == next_row
+        next_row += len(strip)
+        np.testing.assert_allclose(strip, expected[start:next_row], atol=0.02)  # grey levels of 255: OpenCV's float32 coordinates
+    assert next_row == rows
