@@ -2,7 +2,7 @@
 
 A published folder stores only the values that differ from the reference's defaults, and neither depth nor heads nor patch size: those
 follow from `model_name` (BACKBONES below). Ours adds `geometry`, `resampling`, `position`, `aux_size`, `patch_stem` and `aux_stem` to the
-vision side and `kind: "sentence"` to the text side; all are off where a folder does not name them, so published folders mean what they meant.
+vision side and `kind: "sentence"` to the text side; all are off where a folder does not name them: published folders mean what they meant.
 """
 
 from __future__ import annotations
