@@ -58,6 +58,13 @@ class Graph:
                 bias, value = matrix
                 start = next(theirs for theirs in WRAPPERS if bias.startswith(theirs))
                 found.setdefault(WRAPPERS[start] + bias.removeprefix(start).removesuffix("bias") + "weight", value)
+            if node.op_type == "Gemm" and len(node.inputs) == 3 and node.inputs[2].name in self.values:
+                # Equal biases (two that are added to one sum learn the same) are stored once, under the name of one of them.
+                weight = node.inputs[1].name
+                start = next((theirs for theirs in WRAPPERS if weight.startswith(theirs)), None)
+                if start is not None and weight.endswith(".weight"):
+                    name = WRAPPERS[start] + weight.removeprefix(start).removesuffix("weight") + "bias"
+                    found.setdefault(name, np.asarray(self.values[node.inputs[2].name], np.float32))
         return found
 
     def _matrix(self, node: Any) -> tuple[str, np.ndarray] | None:
