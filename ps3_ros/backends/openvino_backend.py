@@ -1,5 +1,7 @@
 """OpenVINO on the CPU: the fastest int8 of an x86 robot. It reads the bundle's own ONNX graphs."""
 
+import functools
+
 import numpy as np
 
 from ..errors import BackendError
@@ -10,12 +12,24 @@ INSTALL = "pip install openvino"
 TYPES = {"f32": "float32", "f16": "float16", "i64": "int64", "boolean": "bool"}
 
 
+@functools.cache
+def shared_core():
+    """The one openvino.Core of this process, kept to its end. Raises ImportError.
+
+    Its CPU plugin lends the thread that loads it a signal stack and frees it with the core. Cores that go in another order than last in,
+    first out, or in another thread, leave a freed stack behind, and the next signal (SIGTERM to a node) ends the process with SIGSEGV.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 class OpenVinoBackend:
     """One compiled model and one request a graph, all made when it opens. kv is a numpy array here."""
 
     def __init__(self, bundle, name, threads):
         try:
-            import openvino
+            core = shared_core()
         except ImportError as error:
             raise BackendError(f"backend {name!r} needs OpenVINO, which cannot be imported ({error}); {INSTALL}") from error
         self.name, self.graphs = name, bundle.manifest.graphs
@@ -23,7 +37,7 @@ class OpenVinoBackend:
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
-        core, self.requests = openvino.Core(), {}
+        self.requests = {}
         for graph, spec in self.graphs.items():
             path = bundle.path(spec.file)
             try:

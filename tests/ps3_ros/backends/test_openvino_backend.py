@@ -1,6 +1,8 @@
 """OpenVINO gives what ONNX Runtime gives on the same bundle, and refuses what it refuses."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -71,3 +73,24 @@ def test_a_file_that_is_no_graph_is_refused(tiny_bundle, tmp_path):
     with pytest.raises(BackendError, match="text.onnx") as error:
         open_backend(load_bundle(folder, check_hashes=False), "openvino:cpu")
     assert "\n" not in str(error.value)
+
+
+SIGNALLED = """
+import faulthandler, gc, os, signal, sys
+faulthandler.enable()  # as pytest and many nodes do: handlers run on a signal stack
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+from ps3_ros.backends import open_backend
+from ps3_ros.bundle import load_bundle
+bundle = load_bundle(sys.argv[1])
+first, second = (open_backend(bundle, "openvino:cpu", 1) for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_a_signal_after_backends_have_gone_in_any_order_is_handled(tiny_bundle):
+    run = subprocess.run([sys.executable, "-c", SIGNALLED, str(tiny_bundle)], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "handled\n"), run.stderr[-1000:]
