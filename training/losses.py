@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 LOGIT_GAIN = 5.0  # the reference's fixed gain on cosines before the sigmoid
 LOGIT_LIMIT = 10.0  # and its clamp
+NAMES_SCALE = 20.0  # of cosines before the softmax over names
 
 
 def normalize(vectors: torch.Tensor) -> torch.Tensor:
@@ -149,3 +150,18 @@ def ranking_loss(
         share = 1 / len(ranks)
     counted = own > float("-inf")
     return share * (every - own)[counted].sum() / counted.sum().clamp(min=1)
+
+
+def names_loss(image: torch.Tensor, names: torch.Tensor, member: torch.Tensor) -> torch.Tensor:
+    """Softmax of things over a whole vocabulary: every other name is a negative, where a batch of crops has only its own captions. Not in
+    the paper, whose batches are large enough.
+
+    image [n, E] and names [V, E]: vectors, normalised here; member bool [n, V]: the names that thing n answers, each a positive of its own.
+    A thing without a name in the vocabulary counts for nothing. Scalar.
+    """
+    logits = NAMES_SCALE * (normalize(image.float()) @ normalize(names.float()).T)
+    others = logits.masked_fill(member, -torch.inf).logsumexp(1, keepdim=True)
+    each = F.softplus(others - logits) * member
+    count = member.sum(1)
+    named = count > 0
+    return (each.sum(1)[named] / count[named]).mean() if named.any() else logits.sum() * 0

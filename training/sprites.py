@@ -51,6 +51,19 @@ class Bank:
         return int(pool[rng.integers(len(pool))])
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Everything that its captions ask for, once each: V names."""
+        return tuple(sorted({ask for label in self.labels for ask in label["asks"]}))
+
+    def answers(self, i: int) -> np.ndarray:
+        """bool [V]: the names that cut-out i answers."""
+        return np.isin(np.arange(len(self.names)), [self._number[name] for name in self.labels[i]["means"] if name in self._number])
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
     def _pools(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         core = np.array([label["core"] for label in self.labels], bool)
         groups: dict[str, list[int]] = {}

@@ -226,6 +226,7 @@ def _bank(settings: RunSettings, model: PS3) -> tuple[Any, Sentences]:
         bank = make_bank(Path(settings.cache) / "bank", (settings.warm_start or {}).get("looks_each", 36), seed=settings.seed)
         sentences = caption_vectors(settings, model)
         sentences.add(text for label in bank.labels for text in label["texts"])
+        sentences.add(bank.names)
     return bank, sentences
 
 

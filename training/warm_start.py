@@ -43,6 +43,7 @@ class WarmStartSettings:
     colour_jitter: float = 0.15
     positive_weight: float = 8.0  # of cells inside a box in the selection loss
     selection_weight: float = 1.0
+    names_weight: float = 0.0  # of telling a thing's names from all others of the bank, for crops and for the ConvNet's maps
     ranking_weight: float = 0.25  # of bringing a caption's cells to the top, where the maps' own loss hardly moves at first
 
 
@@ -60,12 +61,19 @@ class WarmBatch:
     mosaic_texts: tuple[str, ...]  # k
     cells: torch.Tensor  # bool [k, G, c * c]
     valid: torch.Tensor  # bool [k, G, c * c]
+    names: tuple[str, ...] = ()  # V, where names_weight is not 0
+    crop_names: torch.Tensor | None = None  # bool [M, V]: what crop m answers
+    mosaic_names: torch.Tensor | None = None  # bool [k, V]
+    centres: torch.Tensor | None = None  # float32 [k, 3]: number of the mosaic, y and x from 0 to 1
 
 
 def make_warm_batch(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> WarmBatch:
     """One step's crops and mosaics, drawn from rng alone."""
     crops = _crops(bank, settings, model, rng)
-    return WarmBatch(**crops, **_mosaics(bank, settings, model, rng))
+    made = {**crops, **_mosaics(bank, settings, model, rng)}
+    if not settings.names_weight:
+        made = {name: value for name, value in made.items() if name not in ("crop_names", "mosaic_names", "centres")}
+    return WarmBatch(**made, names=bank.names if settings.names_weight else ())
 
 
 def _object(bank: Bank, rng: np.random.Generator, alike: int | None = None) -> tuple[int, str, str, frozenset]:
@@ -93,7 +101,7 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
     patches = np.empty((count, side * side, 3 * p * p), np.float32)
     position = np.empty((count, side * side), np.int64)
     mask = np.zeros((count, 4, side * side), bool)
-    texts, asks, means = [], [], []
+    texts, asks, means, named = [], [], [], []
     drawn = None
     for m in range(count):
         drawn, text, ask, meaning = _object(bank, rng, drawn if rng.random() < settings.alike else None)
@@ -121,6 +129,7 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         texts.append(text)
         asks.append(ask)
         means.append(meaning)
+        named.append(bank.answers(drawn) if settings.names_weight else [])
     answers = np.array([[ask in meaning for ask in asks] for meaning in means], bool)
     return {
         "patches": torch.from_numpy(patches),
@@ -129,6 +138,7 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         "has_row": torch.from_numpy(mask.any(-1)),
         "texts": tuple(texts),
         "answers": torch.from_numpy(answers),
+        "crop_names": torch.from_numpy(np.array(named, bool)),
     }
 
 
@@ -157,7 +167,7 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
     squeeze = model.aux_size / FRAME[1], model.aux_size / FRAME[0]
     slots = int(np.ceil(settings.objects**0.5))
     images = np.empty((settings.mosaics, 3, side, side), np.float32)
-    texts, asks, owners, own_boxes = [], [], [], []
+    texts, asks, owners, own_boxes, named, centres = [], [], [], [], [], []
     things: list[list[tuple[frozenset, torch.Tensor]]] = []
     for g in range(settings.mosaics):
         zoom = np.exp(rng.uniform(np.log(0.5), np.log(1.5)))
@@ -179,6 +189,8 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
             texts.append(text)
             asks.append(ask)
             owners.append(g)
+            named.append(bank.answers(drawn) if settings.names_weight else [])
+            centres.append((g, min(1, (y + h / 2) / side), min(1, (x + w / 2) / side)))
             own_boxes.append(box)
         things.append(here)
         images[g] = _jittered(image, settings.colour_jitter, model, rng)
@@ -191,7 +203,10 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
                     valid[k, g] &= ~box
         target[k, owner] = own_boxes[k]
         valid[k, owner] |= own_boxes[k]
-    return {"mosaics": torch.from_numpy(images), "mosaic_texts": tuple(texts), "cells": target, "valid": valid}
+    return {"mosaics": torch.from_numpy(images), "mosaic_texts": tuple(texts), "cells": target, "valid": valid} | {
+        "mosaic_names": torch.from_numpy(np.array(named, bool).reshape(len(texts), -1)),
+        "centres": torch.tensor(centres).reshape(-1, 3),
+    }
 
 
 def warm_loss(model: PS3, batch: WarmBatch, sentences: Sentences, settings: WarmStartSettings) -> dict[str, torch.Tensor]:
@@ -220,6 +235,11 @@ def warm_loss(model: PS3, batch: WarmBatch, sentences: Sentences, settings: Warm
         first = logits[~background & keep].view(-1, count)
         owner = image[~background & keep]
         right = first.masked_fill(answers[~background & keep] & (owner[:, None] != torch.arange(count)), -2).argmax(1) == owner
+    names = model.text_model.project(sentences.of(batch.names)) if batch.names else None
+    if names is not None:  # the object and a part of it: one token alone seldom tells
+        rows = batch.has_row[:, :2].flatten()
+        told = embedding.unflatten(0, (count, -1))[:, :2].flatten(0, 1)[rows]
+        match = match + settings.names_weight * losses.names_loss(told, names.text, batch.crop_names.repeat_interleave(2, 0)[rows])
     if not len(batch.mosaics):  # the crops alone, as for a model without the auxiliary branch
         zero = torch.zeros(())
         return {"total": match, "match": match, "ranking": zero, "selector": zero, "prior": zero, "top1": right.float().mean()}
@@ -229,6 +249,11 @@ def warm_loss(model: PS3, batch: WarmBatch, sentences: Sentences, settings: Warm
     selector = losses.selection_loss(maps, batch.cells, batch.valid, settings.positive_weight)
     ranking = losses.ranking_loss(maps, batch.cells, batch.valid)
     prior = losses.selection_loss(selector_logits(v, features, v.prompt_aux(v.prior_prompt[None]), batch.cells)[0], batch.cells.any(0))
+    if names is not None:
+        g, y, x = batch.centres.unbind(1)
+        f = features.shape[-1]
+        here = features[g.long(), :, (y * f).long().clamp(max=f - 1), (x * f).long().clamp(max=f - 1)]
+        ranking = ranking + settings.names_weight * losses.names_loss(here, v.prompt_aux(names.prompt), batch.mosaic_names)
     total = match + settings.ranking_weight * ranking + settings.selection_weight * (selector + prior)
     return {"total": total, "match": match, "ranking": ranking, "selector": selector, "prior": prior, "top1": right.float().mean()}
 

@@ -139,3 +139,17 @@ def test_shares_of_two_parts_sum_to_the_whole():
     losses.ranking_loss(logits[:, 2:], target[:, 2:], valid[:, 2:], together=lambda v: halves.append(v) or v[None])
     share = losses.ranking_loss(logits[:, :2], target[:, :2], valid[:, :2], together=lambda v: torch.stack(halves))
     assert 2 * float(share) == pytest.approx(float(losses.ranking_loss(logits, target, valid)), rel=1e-5)
+
+
+def test_names_loss_takes_each_of_a_things_names_against_all_others():
+    generator = torch.Generator().manual_seed(3)
+    image, names = torch.randn(3, 6, generator=generator), torch.randn(5, 6, generator=generator)
+    member = torch.tensor([[1, 1, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]], dtype=torch.bool)  # the last has no name: left out
+    cosine = torch.nn.functional.cosine_similarity(image[:, None], names[None], dim=-1).double()
+    rows = []
+    for i in range(2):
+        others = sum(math.exp(20 * cosine[i, v]) for v in range(5) if not member[i, v])
+        own = [math.exp(20 * cosine[i, v]) for v in range(5) if member[i, v]]
+        rows.append(np.mean([-math.log(one / (one + others)) for one in own]))
+    assert losses.names_loss(image, names, member).item() == pytest.approx(np.mean(rows), rel=1e-5)
+    assert losses.names_loss(image, names, torch.zeros_like(member)).item() == 0

@@ -1,5 +1,7 @@
 """Crops and mosaics of a made-up bank: what is where, and that the stage learns."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,20 @@ def test_cells_of_a_mosaic_are_where_the_objects_are(tiny_model, bank, settings)
         elsewhere = made.cells[same].any(0) & ~made.cells[k]
         assert not (made.valid[k] & elsewhere & ~made.cells[k]).any()  # another square of that colour counts neither way
         assert made.valid[k][made.cells[k]].all()
+
+
+def test_every_thing_is_told_from_all_names_of_the_bank(tiny_model, bank, settings, sentences):
+    cut, named = settings_of(tiny_model.config), replace(settings, names_weight=1.0)
+    plain = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(2))
+    made = warm_start.make_warm_batch(bank, named, cut, np.random.default_rng(2))
+    assert plain.names == () and torch.equal(plain.patches, made.patches)  # the same draws
+    assert made.names == ("blue square", "green square", "red square", "yellow square")
+    for texts, member in ((made.texts, made.crop_names), (made.mosaic_texts, made.mosaic_names)):
+        assert [f"a {made.names[n]}" for n in member.int().argmax(1)] == list(texts) and (member.sum(1) == 1).all()
+    for k, (g, y, x) in enumerate(made.centres.tolist()):
+        assert made.cells[k, int(g)].view(4, 4)[min(3, int(y * 4)), min(3, int(x * 4))]
+    parts = [warm_start.warm_loss(tiny_model, batch, sentences, one) for batch, one in ((plain, settings), (made, named))]
+    assert all(parts[1][name] > parts[0][name] for name in ("match", "ranking"))
 
 
 def test_the_stage_learns_one_batch(tiny_model, bank, settings, sentences):
