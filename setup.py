@@ -30,10 +30,20 @@ setup(
     python_requires=">=3.10",
     packages=packages,
     package_dir=folders,
+    package_data={"ps3_ros.view": ["static/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/ps3_ros"]),
         ("share/ps3_ros", ["package.xml"]),
-        *share("launch/*.launch.py", "config/ps3.yaml", "config/*.xml", "engines/nano/*", "docs/*.schema.json"),
+        *share(
+            "launch/*.launch.py",
+            "config/ps3.yaml",
+            "config/*.xml",
+            "config/security/*.xml",
+            "config/*.rviz",
+            "config/foxglove*.json",
+            "engines/nano/*",
+            "docs/*.schema.json",
+        ),
     ],
     # What the robot needs. Upper bounds are the newest versions the tests ran with.
     install_requires=["numpy>=1.22,<3", "opencv-python-headless>=4.5,<6", "tokenizers>=0.15,<1", "onnxruntime>=1.17,<2", "tqdm>=4.60,<5"],
@@ -52,6 +62,8 @@ setup(
         "render": ["moderngl>=5.12,<6", "trimesh>=4.4,<6"],  # 3D models; with Mesa's EGL from the system
         "curate": ["rapidocr>=3.10,<4"],  # reads text in pictures without boxes; runs on onnxruntime
         "ray": ["ray[data]>=2.60,<3"],  # curation over many machines
+        "replay": ["rosbags>=0.11.9,<0.12"],
+        "view": ["aiohttp>=3.9,<4"],
         # What else can run a bundle, and what checks one without a GPU (docs/export.md).
         "openvino": ["openvino>=2026.1,<2027"],
         "preflight": ["tensorrt-rtx-cu13>=1.7,<1.8"],
@@ -64,8 +76,17 @@ setup(
             "ros-kilted-std-msgs>=5,<6",
             "ros-kilted-diagnostic-msgs>=5,<6",
             "ros-kilted-lifecycle-msgs>=2,<3",
+            "ros-kilted-visualization-msgs>=5,<6",
         ],
-        "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.90,<7", "jsonschema>=4.18,<5", "tritonclient[grpc]>=2.40,<3"],
+        "test": [
+            "pytest>=8,<10",
+            "pytest-timeout>=2.2,<3",
+            "hypothesis>=6.90,<7",
+            "jsonschema>=4.18,<5",
+            "tritonclient[grpc]>=2.40,<3",
+            "rosbags>=0.11.9,<0.12",
+            "aiohttp>=3.9,<4",
+        ],
     },
     entry_points={"console_scripts": ["ps3 = ps3_ros.cli:main", "ps3_node = ps3_ros.node:main", "ps3_camera = ps3_ros.camera:main"]},
     zip_safe=True,

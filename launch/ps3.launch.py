@@ -14,7 +14,8 @@ from launch import LaunchDescription
 from ps3_ros import transport
 
 ARGUMENTS = {
-    "image": ("image", "camera topic, without /compressed"),
+    "image": ("image", "camera topic, without /compressed; with cameras: what follows each one's name"),
+    "cameras": ("", "names of several cameras with commas between; empty leaves it to the parameter file"),
     "transport": ("", "raw or compressed; empty leaves it to the parameter file"),
     "bundle": ("", "folder of the model bundle; empty leaves it to the parameter file"),
     "backend": ("", "onnxruntime:cpu, onnxruntime:cuda or onnxruntime:tensorrt; empty leaves it to the parameter file"),
@@ -37,6 +38,9 @@ def _start(context):
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     given = {"image_transport": value["transport"], "bundle": value["bundle"], "backend": value["backend"]}
     given = {name: text for name, text in given.items() if text}
+    cameras = [name.strip() for name in value["cameras"].split(",") if name.strip()]
+    if cameras:
+        given["cameras"] = cameras
     if value["autostart"]:
         given["autostart"] = _truth(value["autostart"])
     file = value["params_file"] or str(_config() / "ps3.yaml")
@@ -48,11 +52,17 @@ def _start(context):
         name="ps3",
         namespace=value["namespace"],
         parameters=[file, given] if given else [file],
-        remappings=[("image", value["image"]), ("image/compressed", f"{value['image']}/compressed")],
+        remappings=_remappings(cameras, value["image"]),
         additional_env=_environment(value["dds_profile"]),
         output="screen",
     )
     return [node]
+
+
+def _remappings(cameras, image):
+    """front,rear and image_raw: front/image is front/image_raw."""
+    places = [(f"{camera}/image", f"{camera}/{image}") for camera in cameras] or [("image", image)]
+    return [pair for ours, theirs in places for pair in ((ours, theirs), (f"{ours}/compressed", f"{theirs}/compressed"))]
 
 
 def _config():

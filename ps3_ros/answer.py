@@ -9,18 +9,28 @@ from math import isfinite
 
 from .errors import Ps3Error
 
-SCHEMA_VERSION = 2  # 1 had no id, standing, final, note and timing
+SCHEMA_VERSION = 3  # 2 had no camera, track and places; 1 had no id, standing, final, note and timing
 STAGES = ("text", "glance", "select", "cut", "look", "region", "total")
 TIMING = ("deadline_ms", "predicted_ms", "real_ms", "missed")
+MEASURED = {"track": None, "bearing": 3, "size": 2, "position": 3, "covariance": 9}  # of a region: how many numbers, None: an integer
 
 
 @dataclass(frozen=True)
 class Region:
-    """Looked-at patches that belong together. box: (x1, y1, x2, y2) in source px; score: probability; label: what it was matched with."""
+    """Looked-at patches that belong together. box: (x1, y1, x2, y2) in source px; score: probability; label: what it was matched with.
+
+    What was not measured is None. track: id that the same thing keeps over a standing query's answers; bearing, size, position, covariance:
+    as bearings.Place has them, in the frame's optical frame.
+    """
 
     box: tuple
     score: float
     label: str
+    track: int | None = None
+    bearing: tuple | None = None
+    size: tuple | None = None
+    position: tuple | None = None
+    covariance: tuple | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ class Answer:
     final: bool = True  # False: a better answer to the same question follows
     note: str | None = None  # why less was looked at than was asked for
     timing: dict | None = None  # of TIMING; the node's answers have it
+    camera: str | None = None  # whose frame it was, where the node has several
     schema_version: int = SCHEMA_VERSION
 
     @staticmethod
@@ -72,8 +83,10 @@ class Answer:
         return Answer(query=text, found=None, error=str(error) or type(error).__name__, model=model, backend=backend, **about, **fields)
 
     def to_json(self):
-        """One line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+        """One line of JSON. A region has only the fields that were measured."""
+        data = asdict(self)
+        data["regions"] = [{k: v for k, v in region.items() if v is not None or k not in MEASURED} for region in data["regions"]]
+        return json.dumps(data, ensure_ascii=False, allow_nan=False)
 
     @staticmethod
     def from_json(text):
@@ -101,7 +114,7 @@ def _parse(text):
         _check(isinstance(data[key], str), key, data[key], "text")
     for key in ("standing", "final"):
         _check(isinstance(data[key], bool), key, data[key], "true or false")
-    for key in ("label", "error", "id", "note"):
+    for key in ("label", "error", "id", "note", "camera"):
         _check(data[key] is None or isinstance(data[key], str), key, data[key], "text or null")
     for key in ("patches_used", "patches_allowed", "looks", "width", "height"):
         _integer(data[key], key)
@@ -131,7 +144,8 @@ def _timing(data):
 
 
 def _region(data, where):
-    _object(data, where, {"box", "score", "label"})
+    _check(isinstance(data, dict), where, data, "an object")
+    _object(data, where, {"box", "score", "label", *(MEASURED.keys() & data.keys())})
     _check(len(_list(data["box"], f"{where}.box")) == 4, f"{where}.box", data["box"], "four numbers")
     for value in data["box"]:
         _number(value, f"{where}.box", 0)
@@ -139,7 +153,18 @@ def _region(data, where):
     _check(x1 < x2 and y1 < y2, f"{where}.box", data["box"], "x1 < x2 and y1 < y2")
     _number(data["score"], f"{where}.score", 0, 1)
     _check(isinstance(data["label"], str), f"{where}.label", data["label"], "text")
-    return Region(tuple(data["box"]), data["score"], data["label"])
+    measured = {key: _measured(data[key], count, f"{where}.{key}") for key, count in MEASURED.items() if key in data}
+    return Region(tuple(data["box"]), data["score"], data["label"], **measured)
+
+
+def _measured(value, count, where):
+    if count is None:
+        _integer(value, where)
+        return value
+    _check(len(_list(value, where)) == count, where, value, f"{count} numbers")
+    for number in value:
+        _number(number, where)
+    return tuple(value)
 
 
 def _choice(data, where):

@@ -1,18 +1,22 @@
 """The whole: `set_frame` once a frame (costly), `ask` as often as there are questions (cheap)."""
 
 import time
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
 
 from .answer import Answer, Choice, frame_fields
-from .encoder import Encoder, merge_looks
+from .close_up import Closer, split_budget
+from .encoder import Encoder
 from .errors import FrameError, QueryError
 from .frame import Frame, FramePlan
 from .regions import find_regions
-from .selection import Selection, combine_prior, select
-from .text import check_query, split_choices
+from .seen import Seen
+from .selection import Guide, Selection, combine_prior, fine_relevance_map, select, select_for_all, select_guided
+from .still import Still
+from .text import TextVectors, check_query, split_choices
 
 MAX_LOOKS = 256  # a 16384 px frame has fewer patches than that many looks of any sensible bundle
 
@@ -27,17 +31,56 @@ class AskDetail:
     regions: tuple  # of answer.Region
 
 
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A question on a frame before any look. maps: float32 [C, g, g], a label's relevance each; relevance: their largest, prior and all."""
+
+    query: str
+    labels: list
+    vectors: TextVectors
+    maps: np.ndarray
+    relevance: np.ndarray
+    seen: Seen  # of the glance it is about
+    ms: dict  # spent until now, with the frame's own share where no question on it came before
+    guide: Guide | None = None  # what its looks go by beside relevance
+
+    def choose(self, plan, max_patches, taken, tokens):
+        """Selection of the next look."""
+        if self.guide is None:
+            return select(self.relevance, plan, max_patches, taken, tokens)
+        glance, aux = self.seen.glance, self.vectors.prompt_aux
+        wanted = [
+            fine_relevance_map(glance.select_features, glance.aux_features, prompt, None if aux is None else aux[n])
+            for n, prompt in enumerate(self.vectors.prompt)
+        ]
+        return select_guided(np.maximum.reduce(wanted), self.guide, plan, max_patches, taken, tokens)
+
+
 class Asker:
     """A bundle that answers. bundle: Bundle or its folder; clock: nanoseconds since the epoch of the frames' stamps, for their age.
 
+    share_looks: whether a question finds the patches that others on the same frame looked at (seen.py), or encodes all of its own anew.
+    still_levels: above 0, what did not change by so many grey levels since it was encoded is not encoded again (still.py).
     detail: AskDetail of the last answer, or None. Raises BundleError, BackendError when made.
     """
 
-    def __init__(self, bundle, backend="onnxruntime:cpu", threads=0, clock=time.time_ns):
+    def __init__(self, bundle, backend="onnxruntime:cpu", threads=0, clock=time.time_ns, share_looks=False, still_levels=0):
         self.encoder = Encoder(bundle, backend, threads)
-        self.clock = clock
+        self.clock, self.share_looks = clock, share_looks
         self.detail = None
-        self._glance, self._shared = None, {}
+        self._still = Still(self.encoder, still_levels) if still_levels else None
+        self._glance, self._seen, self._shared = None, None, {}
+
+    def beside(self, plain=False):
+        """Another Asker on the same open backend, with a frame of its own: for a second camera, used by the same thread.
+
+        plain: without share_looks and still_levels, so that each question costs what a new one on a new frame costs.
+        """
+        other = copy(self)
+        other.share_looks = self.share_looks and not plain
+        other._still = Still(self.encoder, self._still.levels) if self._still and not plain else None
+        other._glance, other._seen, other._shared, other.detail = None, None, {}, None
+        return other
 
     @property
     def settings(self):
@@ -53,12 +96,14 @@ class Asker:
 
         A frame that fails leaves no frame set: an answer is never about an older frame than the last one given.
         """
-        self._glance, self.detail = None, None
+        self._glance, self._seen, self.detail = None, None, None
         if not isinstance(frame, Frame):
             raise FrameError(
                 f"frame is {type(frame).__name__} where a Frame is needed; wrap the picture: Frame(pixels, stamp_ns, frame_id)"
             )
-        self._glance = self.encoder.glance(frame)
+        self._glance = self.encoder.glance(frame, self._still)
+        if self._still:
+            self._still.next_frame(self._glance)
         self._shared = dict(self._glance.ms)  # counted in the first answer on this frame only
 
     def ask(self, query, looks=1, tokens=None, prior=None):
@@ -66,60 +111,132 @@ class Asker:
 
         query: text, which may offer choices ("red | green traffic light"): one look, the choices ranked.
         looks: how often to look, each at up to max_patches patches not looked at before; tokens: patches in all, in place of looks.
-        prior: map [h, w] of numbers from 0 to 1 over the frame that raises relevance (combine_prior).
+        prior: map [h, w] of numbers from 0 to 1 over the frame that raises relevance (combine_prior), or a selection.Guide.
         Raises QueryError, BackendError, and FrameError where no frame is set.
         """
+        budgets = look_budgets(looks, tokens, self.settings.max_patches)
+        return next(self._looks(self._question(query, prior), budgets, anytime=False))
+
+    def answers(self, query, looks=1, tokens=None, prior=None):
+        """As `ask`, but one answer after the other: from the glance alone, then after each look; the last one is what `ask` gives.
+
+        A generator of Answer, `final` False in all but the last. Times are of the question so far, without what is done between answers.
+        Raises as `ask`, at the call; a look that fails raises BackendError, and the answers before it stand. It may be left early, and goes
+        on about its own frame when another is set meanwhile.
+        """
+        budgets = look_budgets(looks, tokens, self.settings.max_patches)
+        return self._looks(self._question(query, prior), budgets, anytime=True)
+
+    def ask_all(self, queries, tokens=None, weights=None):
+        """Answers to several questions from one look that they share: a generator of one Answer a question, in their order.
+
+        Each question has its part of the look's patches, by weight (weights: numbers above 0; None = equal), and is answered from all of
+        them. tokens: patches in all, at most one look's. The first answer's times have the look in them. Raises as `ask`, at the call.
+        """
+        full = self.settings.max_patches
+        budgets = look_budgets(1, tokens, full)
+        if len(budgets) > 1:
+            raise QueryError(f"{tokens} tokens were asked for where one look takes at most {full}; ask for fewer")
+        if not len(queries) or weights is not None and (len(weights) != len(queries) or not min(weights) > 0):
+            raise QueryError(
+                f"{len(queries)} questions with the weights {weights} where at least one, and a number above 0 each, are needed"
+            )
+        return self._shared_look([self._question(query, None) for query in queries], budgets[0] or full, weights)
+
+    def _shared_look(self, questions, allowed, weights):
+        seen, mark = questions[-1].seen, perf_counter()
+        chosen = select_for_all([question.relevance for question in questions], seen.glance.plan, allowed, weights=weights)
+        spent = {"select": _ms(mark), **seen.look(chosen)[1]}
+        for question in questions:
+            ms = {stage: before + spent.get(stage, 0.0) for stage, before in question.ms.items()}
+            yield self._answer(replace(question, seen=seen), chosen, 1, allowed, ms, final=True)
+            spent = {}
+
+    def glance_answer(self, query, prior=None):
+        """Answer without a look: nothing is found or ruled out (looked_fraction 0), but relevance tells where to look (`detail`).
+
+        Raises as `ask`.
+        """
+        question = self._question(query, prior)
+        return self._answer(question, Selection.none(question.seen.glance.plan), 0, 0, dict(question.ms), final=True)
+
+    def _question(self, query, prior):
         if self._glance is None:
             raise FrameError("no frame is set; call set_frame with a camera image before asking")
-        start, glance, settings = perf_counter(), self._glance, self.settings
         query, labels = check_query(query), split_choices(query)
-        budgets = look_budgets(looks, tokens, settings.max_patches)
-        vectors = self.encoder.text(labels)
-
-        mark = perf_counter()
-        maps = np.stack([self.encoder.relevance(glance, vectors, n) for n in range(len(labels))])
+        vectors, mark = self.encoder.text(labels), perf_counter()
+        maps = np.stack([self.encoder.relevance(self._glance, vectors, n) for n in range(len(labels))])
         relevance = maps.max(axis=0)
+        guide = prior if isinstance(prior, Guide) else None
+        prior = prior if guide is None else guide.prior
         if prior is not None:
             relevance = combine_prior(relevance, prior)
-        taken, done, select_ms = Selection.none(glance.plan), [], _ms(mark)
-        for budget in budgets:
-            mark = perf_counter()
-            chosen = select(relevance, glance.plan, settings.max_patches, taken, budget)
-            taken = taken.union(chosen)
-            select_ms += _ms(mark)
-            if chosen.count == 0:
-                break
-            done.append(self.encoder.look(glance, chosen))
-        look = merge_looks(done)
-
-        mark = perf_counter()
-        embeddings = self.encoder.embed_tokens(look)
-        embed = lambda mask: self.encoder.embed(look, mask)  # noqa: E731
-        regions, by_label = find_regions(look, glance.plan, relevance, vectors.text, labels, embeddings, embed, maps)
-        ranked = np.argsort(-by_label, kind="stable") if len(labels) > 1 else []
-        looked = looked_fraction(look.selection, glance.plan)
-        region_ms = _ms(mark)
-
+        if self._still:
+            self._seen = self._still.seen(None if self.share_looks else query, self._glance)
+        elif self._seen is None or self._seen.full or not self.share_looks:
+            self._seen = Seen(self.encoder, self._glance)
         shared, self._shared = self._shared, {}
-        stage_ms = {"text": vectors.ms, "glance": shared.get("glance", 0.0), "select": shared.get("select", 0.0) + select_ms, **look.ms}
-        stage_ms |= {"region": region_ms, "total": _ms(start) + sum(shared.values())}
-        self.detail = AskDetail(relevance, look.selection, glance.plan, tuple(regions))
-        stamp = glance.frame.stamp_ns
+        ms = {"text": vectors.ms, "glance": shared.get("glance", 0.0), "select": shared.get("select", 0.0) + _ms(mark)}
+        return Question(query, labels, vectors, maps, relevance, self._seen, ms | dict.fromkeys(("cut", "look", "region"), 0.0), guide)
+
+    def _looks(self, question, budgets, anytime):
+        """Generator of the answers after each look, and before them the glance's; of the last alone where not `anytime`."""
+        plan, full, seen, ms = question.seen.glance.plan, self.settings.max_patches, question.seen, dict(question.ms)
+        budgets = [full if budget is None else budget for budget in budgets]
+        allowed, close_ups, taken, looks = sum(budgets), 0, Selection.none(plan), 0
+        if not (self.share_looks or self._still):  # those are for answers that cost less than a look
+            budgets[-1], close_ups = split_budget(budgets[-1], self.settings)
+        if anytime:
+            yield self._answer(question, taken, looks, allowed, ms, final=False)
+        mark = perf_counter()
+        chosen = question.choose(plan, full, taken, budgets[0])
+        while chosen.count:
+            taken, looks = taken.union(chosen), looks + 1
+            ms["select"] += _ms(mark)
+            for stage, spent in seen.look(chosen)[1].items():
+                ms[stage] += spent
+            mark = perf_counter()
+            if looks < len(budgets):  # now, as an answer says whether it is the last
+                chosen = question.choose(plan, full, taken, budgets[looks])
+            final = looks == len(budgets) or chosen.count == 0
+            ms["select"] += _ms(mark)
+            if final or anytime:
+                yield self._answer(question, taken, looks, allowed, ms, final, close_ups if final else 0)
+            if final:
+                return
+            mark = perf_counter()
+
+    def _answer(self, question, taken, looks, allowed, ms, final, close_ups=0):
+        """Answer from the patches of `taken`, all of them in question.seen, and close-ups. ms: what was spent; this adds to it."""
+        mark, glance, labels = perf_counter(), question.seen.glance, question.labels
+        regions, by_label, used = [], [], taken.count
+        if looks:
+            look, embeddings = question.seen.gather(taken)
+            embed = lambda mask: self.encoder.embed(look, mask)  # noqa: E731
+            vectors, relevance = question.vectors.text, question.relevance
+            closer = Closer(self.encoder, glance, vectors, close_ups)
+            regions, by_label = find_regions(look, glance.plan, relevance, vectors, labels, embeddings, embed, question.maps, closer)
+            used += closer.patches
+        ranked = np.argsort(-by_label, kind="stable") if looks and len(labels) > 1 else []
+        looked, stamp = looked_fraction(taken, glance.plan), glance.frame.stamp_ns
+        ms["region"] += _ms(mark)
+        self.detail = AskDetail(question.relevance, taken, glance.plan, tuple(regions))
         return Answer(
-            query=query,
-            found=regions[0].score >= settings.found_threshold,
-            label=regions[0].label,
+            query=question.query,
+            found=bool(regions) and regions[0].score >= self.settings.found_threshold,
+            label=regions[0].label if regions else None,
             choices=tuple(Choice(labels[n], round(float(by_label[n]), 6)) for n in ranked),
             regions=tuple(regions),
             looked_fraction=looked,
-            patches_used=look.selection.count,
-            patches_allowed=int(tokens if tokens is not None else looks * settings.max_patches),
-            looks=len(done),
-            stage_ms={stage: round(ms, 3) for stage, ms in stage_ms.items()},
+            patches_used=used,
+            patches_allowed=allowed,
+            looks=looks,
+            stage_ms={stage: round(spent, 3) for stage, spent in (ms | {"total": sum(ms.values())}).items()},
             **frame_fields(glance.frame),
             age_ms=round((self.clock() - stamp) / 1e6, 3) if stamp else None,
             model=self.encoder.bundle.manifest.model_name,
             backend=self.encoder.backend.name,
+            final=final,
         )
 
 

@@ -13,8 +13,11 @@ from .errors import Ps3Error
 
 PINHOLE = ("plumb_bob", "rational_polynomial", "")  # "": no distortion is told, which a rectified image has
 FISHEYE = ("equidistant", "fisheye")
+MOST_DEPTHS = 64  # a side: more tell a median no better, and a large box must not cost more than a small one
 LEAST_DEPTHS = 5  # valid depths in a box; fewer are no measurement
 INNER = 0.5  # of a box's sides: what is measured, as a box's rim shows what is behind
+FARTHEST = 1e6  # from the middle of the plane at depth 1: a ray that is 90 degrees off, or none
+MILLIMETRES = 1000  # a metre
 SPREAD = 1.4826  # of the median absolute deviation, to a normal distribution's standard deviation
 MIDDLE_STD = 1 / 12  # of a box's side: its edges lie on patches, a few to a side, and its middle is known no better
 
@@ -63,10 +66,19 @@ class Camera:
         return Camera(grow @ self.matrix, self.distortion, self.fisheye, int(width), int(height))
 
     def rays(self, points):
-        """Unit rays of points in pixels, corners at whole numbers as boxes have them: [n, 2] -> float64 [n, 3]."""
+        """Unit rays of points in pixels, corners at whole numbers as boxes have them: [n, 2] -> float64 [n, 3].
+
+        Raises CalibrationError where the distortion has no inverse there.
+        """
         centres = np.asarray(points, np.float64).reshape(-1, 1, 2) - 0.5
         undistort = cv2.fisheye.undistortPoints if self.fisheye else cv2.undistortPoints
-        plane = undistort(centres, self.matrix, self.distortion if self.distortion.size else np.zeros(4)).reshape(-1, 2)
+        try:
+            plane = undistort(centres, self.matrix, self.distortion if self.distortion.size else np.zeros(4)).reshape(-1, 2)
+        except cv2.error:
+            plane = np.full((len(centres), 2), np.nan)
+        if not (np.abs(plane) < FARTHEST).all():
+            told = [float(v) for v in self.distortion]
+            raise CalibrationError(f"camera_info's distortion {told} has no inverse at a region; calibrate the camera again")
         rays = np.column_stack([plane, np.ones(len(plane))])
         return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
@@ -86,7 +98,10 @@ class Place:
 
 
 def locate(box, camera, depth=None):
-    """Place of a box (x1, y1, x2, y2) in source px. depth: float32 [h, w] metres along z, aligned with the frame at any size; or None."""
+    """Place of a box (x1, y1, x2, y2) in source px.
+
+    depth: along z, aligned with the frame at any size: float [h, w] metres, or uint16 [h, w] millimetres, 0 for none (REP-118); or None.
+    """
     x1, y1, x2, y2 = box
     middle = ((x1 + x2) / 2, (y1 + y2) / 2)
     sides = [(x1, middle[1]), (x2, middle[1]), (middle[0], y1), (middle[0], y2)]
@@ -111,10 +126,14 @@ def _depth_in(box, camera, depth):
     middle, half = ((x1 + x2) / 2, (y1 + y2) / 2), (INNER * (x2 - x1) / 2, INNER * (y2 - y1) / 2)
     low = [max(0, int(np.floor((middle[n] - half[n]) * s))) for n, s in ((0, w / camera.width), (1, h / camera.height))]
     high = [int(np.ceil((middle[n] + half[n]) * s)) for n, s in ((0, w / camera.width), (1, h / camera.height))]
-    inner = depth[low[1] : high[1], low[0] : high[0]]
+    step = [max(1, (high[n] - low[n]) // MOST_DEPTHS) for n in (0, 1)]
+    inner = depth[low[1] : high[1] : step[1], low[0] : high[0] : step[0]]
+    if inner.dtype.kind == "u":
+        inner = inner.astype(np.float32) / MILLIMETRES
     valid = inner[np.isfinite(inner) & (inner > 0)]
     if valid.size < LEAST_DEPTHS:
         return None
+    valid = valid.astype(np.float64)  # float32 overflows between two of its largest
     z = float(np.median(valid))
     return z, max(1e-3, SPREAD * float(np.median(np.abs(valid - z))))
 

@@ -1,4 +1,9 @@
 """A camera for where there is none: plays pictures, folders and videos as camera messages at a steady rate, stamped as they are sent."""
+# ruff: noqa: E402
+
+from .memory import keep_freed_memory
+
+keep_freed_memory()  # before any import below starts threads
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""`ps3`: ask about files, run the node, play the demo, check a bundle, export a checkpoint; make data, train and evaluate."""
+"""`ps3`: ask about files and recordings, run the node, show it, check and export models; make data, train and evaluate."""
 
 import argparse
 import importlib
@@ -15,6 +15,8 @@ EXAMPLES = """examples:
   ps3 ask recordings/ "the mug with a blue handle" --looks 3 --overlay overlays/
   ps3 bundle check engines/nano
   ps3 node --image /front/image_raw --query "stop sign"
+  ps3 view --image street.jpg --query "stop sign"
+  ps3 replay drive.mcap --query "stop sign" --out replayed/
 """
 
 # Commands of the training side, whose options live there: {command: (module whose main(argv) runs it, help)}.
@@ -23,6 +25,11 @@ TRAINING = {
     "train": ("ps3_training.train", "pre-train or fine-tune a model (needs the [train] extra)"),
     "eval": ("ps3_training.evaluation.cli", "measure a bundle or checkpoint on a split (needs the [train] extra)"),
 }
+# Likewise on the robot's side, each with libraries of its own.
+ROBOT = {
+    "replay": ("ps3_ros.replay", "ask about the images of a rosbag2 recording (needs the [replay] extra)"),
+    "view": ("ps3_ros.view.command", "show frames and answers in a browser, and ask there (needs the [view] extra)"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv[:1] and argv[0] in TRAINING:
         return exit_code("ps3", lambda: run_training(argv[0], argv[1:]))
+    if argv[:1] and argv[0] in ROBOT:
+        return exit_code("ps3", lambda: run_robot(argv[0], argv[1:]))
 
     def run() -> int:
         parser = build_parser(argv)
@@ -91,7 +100,7 @@ def build_parser(argv: list[str]) -> argparse.ArgumentParser:
             raise Ps3Error(f"the export needs torch and ONNX ({error}); pip install 'ps3_ros[export]'") from error
         add_arguments(export)
     export.set_defaults(run=run_export)
-    for name, (_, help) in TRAINING.items():
+    for name, (_, help) in (*ROBOT.items(), *TRAINING.items()):
         commands.add_parser(name, help=help, add_help=False)
     return parser
 
@@ -205,6 +214,15 @@ def run_training(command: str, argv: list[str]) -> int:
         program = importlib.import_module(module)
     except ImportError as error:
         raise Ps3Error(f"ps3 {command} needs the training side ({error}); pip install 'ps3_ros[train]'") from error
+    return program.main(argv)
+
+
+def run_robot(command: str, argv: list[str]) -> int:
+    """`ps3 replay`, `ps3 view`: command lines of their own, with libraries that asking does not need."""
+    try:
+        program = importlib.import_module(ROBOT[command][0])
+    except ImportError as error:
+        raise Ps3Error(str(error)) from error
     return program.main(argv)
 
 

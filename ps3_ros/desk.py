@@ -1,15 +1,14 @@
-"""What lies between those who ask and the thread that looks: questions, the newest image, standing queries, counts. No ROS import.
+"""What lies between those who ask about one camera and the thread that looks: questions, the newest image, standing queries, counts.
 
-Every query that was taken in gets exactly one final answer, if only an error.
+Every query that was taken in gets exactly one final answer, if only an error. No ROS import.
 """
 
-import threading
 import time
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import replace
 
 from .answer import Answer
-from .errors import BackendError, Ps3Error, QueryError
+from .errors import BackendError, Ps3Error, QueryError, sentence
 from .inbox import Inbox
 from .query import Request, id_of, parse_query, parse_unwatch, parse_watch
 from .standby import Standby
@@ -19,138 +18,119 @@ COUNTED = (
     "images", "looked_at", "dropped", "bad_images", "queries", "bad_queries", "failures", "answers", "deadline_misses", "cancelled",
     "hangs", "glimpses",
 )  # fmt: skip
-OPENING = 10  # times as long as a look may opening a backend take
+CANCELLED = "the question was cancelled"
 IN_TIME_S = 0.05  # between two tries of what is not due yet
 
 
-@dataclass(frozen=True)
-class Asking:
-    """What may change between two questions. standing: tuple of query.Request; tokens: patches over all looks, or None for full looks."""
-
-    standing: tuple = ()
-    looks: int = 1
-    tokens: int | None = None
-    query_timeout_s: float = 5.0
-    frame_timeout_s: float = 5.0  # an older frame counts as none
-    deadline_ms: float | None = None
-    standing_patches: int | None = None  # a frame, shared by priority; None: each standing query as any other
-    standing_rate_hz: float | None = None  # of standing queries that name none; None: every frame
-    standby_rate_hz: float = 0.0  # looks at saliency with nothing to ask; 0: none
-    wake_saliency: float = 1.0
-    wake_queries: tuple = ()  # of Request: asked about every frame while awake by saliency
-    awake_s: float = 10.0
-
-
 class Desk:
-    """What any thread may ask of the worker, and what its own thread (worker.py) shares with them under one lock.
+    """One camera's questions and images. Any thread may ask; the thread that looks (serving.py) shares what lies here under one lock.
 
-    Args: see worker.Worker.
+    Args:
+        office: office.Office. name: of the camera; None for the only one of a node.
+        deliver: function of (Answer, AskDetail or None, Frame or None); called for every answer, mostly from the thread.
+        asking: function that gives the Asking of now.
+        queue_size: queries that may wait.
+        glimpse: function of (saliency float32 [g, g], standby.Glimpse, Frame), called after each look in standby; None for no standby.
+        check: function of a query's text, called before it is watched; raises QueryError.
+
+    Hooks that may be set before the thread works, all called by it:
+        chosen: list of functions of a Frame, called when it is to be looked at, before the glance.
+        prior: function of (Request, Frame, standing) -> what `Asker.ask` takes as prior, or None.
+        complete: list of functions of (Answer, Request, Frame) -> Answer, called before an answer without an error goes out, the ones that
+            are not final too. answer.standing says of which kind the question is.
     """
 
-    def __init__(self, responder, deliver, asking, log, queue_size, glimpse, check):
-        self._deliver, self._asking, self._log = deliver, asking, log
-        self._queue_size, self._glimpse, self._check = queue_size, glimpse, check
-        self._wake = threading.Condition()  # guards everything below
-        self._responder = responder
-        self._inbox, self._watchlist, self._standby = Inbox(), Watchlist(), Standby()
-        self._round = deque()  # standing queries that this frame has still to be asked
-        self._resumed, self._stopping, self._lost, self._prepared = False, False, False, False
-        self._step = None  # (what is done, since when) while the thread works
-        self._turn = 0  # what began before a pause or restart must not end after it
+    def __init__(self, office, deliver, asking, queue_size=64, glimpse=None, check=None, name=None):
+        self.office, self.name = office, name
+        self.asking, self.glimpse = asking, glimpse
+        self.chosen, self.prior, self.complete = [], None, []
+        self._deliver, self._queue_size, self._check = deliver, queue_size, check
+        self.inbox, self.watchlist, self.standby = Inbox(), Watchlist(), Standby()
+        self.round = deque()  # standing queries that this frame has still to be asked
         self._counts = Counter()
-
-    @property
-    def responder(self):
-        """For reading only: backend, model, share, trouble, pacer."""
-        return self._responder
+        office.desks = (*office.desks, self)
 
     def counts(self):
         """{what: how many} since the start, of COUNTED."""
-        with self._wake:
+        with self.office.wake:
             return {name: self._counts[name] for name in COUNTED}
 
     def standing(self):
         """The standing queries of now: a tuple of Request."""
-        with self._wake:
-            self._watchlist.set_base(self._asking().standing)
-            return self._watchlist.listed()
+        with self.office.wake:
+            self.watchlist.set_base(self.asking().standing)
+            return self.watchlist.listed()
 
     def idle_for(self):
         """ "query", "standing", "awake" or "standby": what the newest frame is wanted for."""
-        with self._wake:
-            if self._inbox.queries or self._inbox.in_hand is not None:
+        with self.office.wake:
+            if self.inbox.queries or self.inbox.in_hand is not None:
                 return "query"
-            self._watchlist.set_base(self._asking().standing)
-            return "standing" if self._watchlist.listed() else "awake" if self._standby.awake else "standby"
+            self.watchlist.set_base(self.asking().standing)
+            return "standing" if self.watchlist.listed() else "awake" if self.standby.awake else "standby"
 
     def image_age_s(self):
         """Seconds since an image came; None where none came since it was resumed."""
-        with self._wake:
-            last = self._inbox.last_arrived
+        with self.office.wake:
+            last = self.inbox.last_arrived
         return None if last is None else time.monotonic() - last
 
-    def hangs(self, limit_s):
-        """(what, seconds) where one step takes longer than limit_s (opening a backend: OPENING times as long), else None."""
-        with self._wake:
-            if self._step is None:
-                return None
-            name, since = self._step
-        seconds = time.monotonic() - since
-        return (name, seconds) if seconds > limit_s * (OPENING if name == "open" else 1) else None
-
-    def expire(self):
-        """Answers those that have waited long enough while the thread opens a backend, which may take minutes."""
-        with self._wake:
-            gone = []
-            while self._step is not None and self._step[0] == "open" and (waiting := self._inbox.expired()) is not None:
-                self._inbox.queries.remove(waiting)
-                gone.append(waiting)
-            self._counts["answers"] += len(gone)
-        self._refuse(gone, "the backend was still being opened when this query's time was over; ask again")
-
     def put_image(self, image):
-        """The newest image, in whatever form `decode` takes. The one that waited is dropped."""
-        with self._wake:
-            if not self._resumed or self._lost:
+        """The newest image, in whatever form the worker's `decode` takes. The one that waited is dropped."""
+        office = self.office
+        with office.wake:
+            if not office.resumed or office.lost:
                 return
             self._counts["images"] += 1
             # An image that somebody's question waits for is lost to slowness; while nobody asks, nobody misses it.
-            busy = self._step is not None and self._step[0] not in ("glimpse", "open")
-            missed = self._prepared and (busy or self._has_work())
-            self._counts["dropped"] += self._inbox.put_image(image) and missed
-            self._wake.notify_all()
+            busy = office.step is not None and office.step[2] is self and office.step[0] not in ("glimpse", "open")
+            missed = office.prepared and (busy or self.has_work())
+            self._counts["dropped"] += self.inbox.put_image(image) and missed
+            office.wake.notify_all()
 
-    def put_query(self, data):
-        """A message on ~/query: a question, or a cancel. Text that cannot be asked, and one query too many, are answered at once."""
-        with self._wake:
-            if not self._resumed:
-                return
+    def put_query(self, data, heard=None):
+        """A message on ~/query: a question, or a cancel. Text that cannot be asked, and one query too many, are answered at once.
+
+        heard: function of each answer to it, beside the node's own answers: of (Answer), from whatever thread answers. Returns what
+        `withdraw` takes; None where nothing waits for an answer now.
+        """
+        office = self.office
+        with office.wake:
+            if not office.resumed:
+                return None
             self._counts["queries"] += 1
-            asking = self._asking()
+            asking = self.asking()
             try:
                 request = parse_query(data)
-                if self._lost:
-                    raise BackendError(self._responder.trouble)
+                if office.lost:
+                    raise BackendError(office.responder.trouble)
                 if isinstance(request, Request):
-                    if len(self._inbox.queries) >= self._queue_size:
+                    self._check_camera(request.camera)
+                    if len(self.inbox.queries) >= self._queue_size:
                         raise QueryError(f"{self._queue_size} queries wait already; ask more slowly, or raise the parameter query_queue")
-                    self._inbox.put_query(request, asking.query_timeout_s, asking.deadline_ms)
-                    self._wake.notify_all()
-                    return
-                gone = self._inbox.cancel(request.id)
+                    waiting = self.inbox.put_query(request, asking.query_timeout_s, asking.deadline_ms, heard)
+                    office.wake.notify_all()
+                    return waiting
+                gone = [(desk, waiting) for desk in office.desks for waiting in desk.cancel(lambda w: w.request.id == request.id)]
                 if not gone:
                     raise QueryError(f"no question with the id {request.id!r} waits; it has its answer already, or never came")
-                self._counts["answers"] += len(gone)
-                self._counts["cancelled"] += len(gone)
-            except Ps3Error as error:
-                self._counts["bad_queries"] += isinstance(error, QueryError)
+                failure = None
+            except Exception as error:  # a fault of ours too: a question gets its answer
                 self._counts["answers"] += 1
-                request, failure = None, error
-        if request is None:
-            self._log("query", str(failure))
-            self._deliver(self._failed(data, failure, id=id_of(data)), None, None)
+                failure = self._unasked(error)
+        if failure is not None:
+            self._tell(self.failed(data, failure, id=id_of(data)), None, None, heard)
         else:
-            self._refuse(gone, "the question was cancelled")
+            for desk, waiting in gone:
+                desk.refuse([waiting], CANCELLED)
+        return None
+
+    def withdraw(self, waiting):
+        """Takes back a question that put_query returned; its answer says so. Returns whether it still waited or was in hand."""
+        with self.office.wake:
+            gone = self.cancel(lambda each: each is waiting)
+        self.refuse(gone, CANCELLED)
+        return bool(gone)
 
     def put_watch(self, data):
         """A message on ~/watch. Returns whether it was taken; otherwise an answer says why."""
@@ -158,100 +138,155 @@ class Desk:
 
     def put_unwatch(self, data):
         """A message on ~/unwatch. Returns whether it was taken; otherwise an answer says why."""
-        return self._change_standing(data, lambda: self._watchlist.unwatch(parse_unwatch(data)))
+        return self._change_standing(data, lambda: self._unwatch(parse_unwatch(data)))
 
-    # ---- with the thread
+    # ---- with the thread; what does not take the lock is called under it
 
-    def _has_work(self):
-        if self._resumed or self._lost:
-            if self._responder.needs_mending():
-                return True
-        if not self._resumed:
-            return False
-        if not self._prepared:
-            return True
-        asking, inbox = self._asking(), self._inbox
-        self._watchlist.set_base(asking.standing)
+    def has_work(self):
+        """Whether there is something to look at or answer now; under the lock."""
+        asking, inbox = self.asking(), self.inbox
+        self.watchlist.set_base(asking.standing)
         image = inbox.fresh_image(asking.frame_timeout_s)
         if inbox.queries and (image or inbox.fresh_frame(asking.frame_timeout_s) or inbox.expired() is not None):
             return True
-        if self._round:
+        if self.round:
             return True
-        return image and (self._watchlist.any_due(asking.standing_rate_hz) or self._glimpse_due_s(asking) == 0.0)
+        return image and (bool(self.watchlist.due(asking.standing_rate_hz)) or self.glimpse_due_s(asking) == 0.0)
 
-    def _glimpse_due_s(self, asking):
-        """Seconds until saliency is looked at; None where something is asked or nobody wants it."""
-        if self._watchlist.listed() or self._inbox.queries or self._glimpse is None:
+    def glimpse_due_s(self, asking):
+        """Seconds until saliency is looked at; None where something is asked or nobody wants it. Under the lock."""
+        if self.watchlist.listed() or self.inbox.queries or self.glimpse is None:
             return None
-        return self._standby.due_s(asking.standby_rate_hz)
+        return self.standby.due_s(asking.standby_rate_hz)
 
-    def _patience(self):
-        """Seconds until there is something to do without anything new coming in; None where there is none."""
-        times = [self._inbox.next_expiry_s()]
-        if self._resumed and self._inbox.image is not None:
-            asking = self._asking()
-            times.append(self._glimpse_due_s(asking))
-            if self._watchlist.listed() and self._inbox.fresh_image(asking.frame_timeout_s):
+    def patience_s(self):
+        """Seconds until there is something to do without anything new coming in; None where there is none. Under the lock."""
+        times = [self.inbox.next_expiry_s()]
+        if self.office.resumed and self.inbox.image is not None:
+            asking = self.asking()
+            times.append(self.glimpse_due_s(asking))
+            if self.watchlist.listed() and self.inbox.fresh_image(asking.frame_timeout_s):
                 times.append(IN_TIME_S)  # a rate limit keeps it waiting
-        if self._resumed or self._lost:
-            times.append(self._responder.mending_due_s())
-        times = [seconds for seconds in times if seconds is not None]
-        return max(min(times), 1e-3) if times else None
+        return min((seconds for seconds in times if seconds is not None), default=None)
 
-    def _finish(self, answer, detail, frame, turn, waiting):
-        """Delivers, unless a pause, restart or cancel has answered the query already."""
-        with self._wake:
-            if turn != self._turn or (waiting is not None and self._inbox.in_hand is not waiting):
-                return
-            if waiting is not None:
-                self._inbox.in_hand = None
-            self._counts["answers"] += 1
-            self._counts["deadline_misses"] += answer.timing is not None and answer.timing["missed"]
-        self._deliver(answer, detail, frame)
+    def cancel(self, wanted):
+        """Takes away the questions for which wanted(Waiting) holds. Returns them. Under the lock."""
+        gone = self.inbox.cancel(wanted)
+        self._counts["answers"] += len(gone)
+        self._counts["cancelled"] += len(gone)
+        return gone
 
-    def _forget(self):
-        """Ends this turn, under the lock: frame and round are gone. Returns the Waiting in hand, now out of it, in a list."""
-        self._turn += 1
-        self._round.clear()
-        self._inbox.clear()
-        self._standby.reset()
-        late, self._inbox.in_hand = [w for w in (self._inbox.in_hand,) if w is not None], None
+    def clear(self):
+        """Takes the questions that wait, counted as answered: the caller refuses them. Under the lock."""
+        left = list(self.inbox.queries)
+        self.inbox.queries.clear()
+        self._counts["answers"] += len(left)
+        return left
+
+    def expire(self):
+        """Takes the questions that have waited long enough, likewise. Under the lock."""
+        gone = []
+        while (waiting := self.inbox.expired()) is not None:
+            self.inbox.queries.remove(waiting)
+            gone.append(waiting)
+        self._counts["answers"] += len(gone)
+        return gone
+
+    def forget(self):
+        """Frame and round are gone. Returns the Waiting in hand, now out of it, in a list. Under the lock."""
+        self.round.clear()
+        self.inbox.clear()
+        self.standby.reset()
+        late, self.inbox.in_hand = [w for w in (self.inbox.in_hand,) if w is not None], None
         self._counts["answers"] += len(late)
         return late
 
-    def _refuse(self, waiting, reason):
+    def forget_frame(self):
+        """The asker has no frame of this camera any more. Under the lock."""
+        self.inbox.set_frame(None, float("-inf"))
+        self.round.clear()
+
+    def finish(self, answer, detail, frame, turn, waiting):
+        """Delivers, unless a pause, restart or cancel has answered the query already. Returns whether it did."""
+        with self.office.wake:
+            if turn != self.office.turn or (waiting is not None and self.inbox.in_hand is not waiting):
+                return False
+            if answer.final:
+                if waiting is not None:
+                    self.inbox.in_hand = None
+                self._counts["answers"] += 1
+                self._counts["deadline_misses"] += answer.timing is not None and answer.timing["missed"]
+        self._tell(replace(answer, camera=self.name), detail, frame, None if waiting is None else waiting.heard)
+        return True
+
+    def refuse(self, waiting, reason):
+        """Answers questions that were taken away, with the reason as the error."""
         for one in waiting:
-            self._deliver(self._failed(one.request.text, reason, id=one.request.id), None, None)
+            self._tell(self.failed(one.request.text, reason, id=one.request.id), None, None, one.heard)
 
-    def _failed(self, query, error, frame=None, **fields):
-        return Answer.failed(query, error, frame, model=self._responder.model, backend=self._responder.backend, **fields)
+    def failed(self, query, error, frame=None, **fields):
+        """Answer of a question that could not be asked."""
+        responder = self.office.responder
+        return Answer.failed(query, error, frame, model=responder.model, backend=responder.backend, camera=self.name, **fields)
 
-    def _mark(self, step, turn):
-        with self._wake:
-            if turn == self._turn:
-                self._step = (step, time.monotonic())
-
-    def _count(self, name):
-        with self._wake:
+    def count(self, name):
+        """One more of COUNTED."""
+        with self.office.wake:
             self._counts[name] += 1
 
+    # ---- standing queries
+
     def _watch(self, request):
+        self._check_camera(request.camera)
         if self._check is not None:
             self._check(request.text)
-        self._watchlist.watch(request)
+        self.watchlist.watch(request)
+
+    def _unwatch(self, named):
+        key, camera = named
+        self._check_camera(camera)
+        self.watchlist.unwatch(key)
+
+    def _check_camera(self, camera):
+        if camera in (None, self.name):
+            return
+        names = [desk.name for desk in self.office.desks]
+        if camera in names:
+            raise QueryError(f"query names the camera {camera!r} on a topic of the camera {self.name!r}; use ~/{camera} or ~ itself")
+        known = "this node has one camera without a name" if names == [None] else f"the cameras are {', '.join(names)}"
+        raise QueryError(f"query names the camera {camera!r}, which is not known; {known}")
 
     def _change_standing(self, data, change):
-        with self._wake:
-            if not self._resumed:
+        office = self.office
+        with office.wake:
+            if not office.resumed:
                 return False
             try:
-                self._watchlist.set_base(self._asking().standing)
+                self.watchlist.set_base(self.asking().standing)
                 change()
-                self._wake.notify_all()
+                office.wake.notify_all()
                 return True
-            except QueryError as error:
-                self._counts["bad_queries"] += 1
-                failure = error
-        self._log("query", str(failure))
-        self._deliver(self._failed(data, failure, id=id_of(data), standing=True), None, None)
+            except Exception as error:
+                failure = self._unasked(error)
+        self._tell(self.failed(data, failure, id=id_of(data), standing=True), None, None)
         return False
+
+    # ---- out
+
+    def _tell(self, answer, detail, frame, heard=None):
+        try:
+            self._deliver(answer, detail, frame)
+        finally:
+            if heard is not None:
+                try:
+                    heard(answer)
+                except Exception as error:  # who asked may be gone
+                    self.office.log("failure", sentence(error))
+
+    def _unasked(self, error):
+        """Counts and logs what kept a message from being taken; returns its sentence. Under the lock."""
+        expected = isinstance(error, Ps3Error)
+        if not expected or isinstance(error, QueryError):
+            self._counts["bad_queries" if expected else "failures"] += 1
+        self.office.log("query" if expected else "failure", sentence(error))
+        return sentence(error)

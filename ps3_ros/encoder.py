@@ -37,6 +37,11 @@ class Look:
     boxes: np.ndarray  # float32 [N, 4] x1 y1 x2 y2, source px
     ms: dict
 
+    @property
+    def rows(self):
+        """The arrays that have a row a token, by name."""
+        return {"tokens": self.tokens, "boxes": self.boxes}
+
 
 class Encoder:
     """A bundle that runs, for one thread at a time. bundle: Bundle or its folder; backend: a name, or one that is open.
@@ -58,15 +63,16 @@ class Encoder:
         vectors = self.text_encoder(queries)
         return TextVectors(vectors["text"], vectors["prompt"], vectors.get("prompt_aux"), _ms(start))
 
-    def glance(self, frame):
-        """Stage 1 and the selector's features of a frame."""
+    def glance(self, frame, still=None):
+        """Stage 1 and the selector's features of a frame. still: still.Still, which gives a graph's last outputs for the same image."""
         settings, start = self.settings, perf_counter()
+        run = (self.backend if still is None else still).run
         self.images = frame_images(frame, settings, self.images)
-        outputs = self.backend.run("glance", {"pixels": self.images[0]})
+        outputs = run("glance", {"pixels": self.images[0]})
         ms, aux = {"glance": _ms(start), "select": 0.0}, None
         if settings.aux_size:
             start = perf_counter()
-            aux = self.backend.run("select", {"pixels": self.images[1]})["aux_features"][0]
+            aux = run("select", {"pixels": self.images[1]})["aux_features"][0]
             ms["select"] = _ms(start)
         plan = FramePlan.of(frame.height, frame.width, settings)
         return Glance(frame, plan, outputs["tokens"][0], outputs["select_features"][0], aux, outputs["kv"], ms)
@@ -84,8 +90,11 @@ class Encoder:
     def _relevance(self, glance, prompt, aux):
         return _finite(relevance_map(glance.select_features, glance.aux_features, prompt, aux), "relevance", self.backend)
 
-    def look(self, glance, selection):
-        """Stage 3: the selected patches, cut from the frame and encoded with the glance as context. At most max_patches of them."""
+    def look(self, glance, selection, patches=None):
+        """Stage 3: the selected patches, cut from the frame and encoded with the glance as context. At most max_patches of them.
+
+        patches: float32 [N, 3 * p * p], where they were cut already.
+        """
         if selection.count > self.settings.max_patches:
             limit = self.settings.max_patches
             raise BackendError(
@@ -94,7 +103,7 @@ class Encoder:
         plan, start = glance.plan, perf_counter()
         if selection.count == 0:
             return Look(np.empty((0, self.settings.dim), np.float32), selection, np.empty((0, 4), np.float32), {"cut": 0.0, "look": 0.0})
-        patches = cut_patches(glance.frame, plan, self.settings, selection)
+        patches = cut_patches(glance.frame, plan, self.settings, selection) if patches is None else patches
         position = np.concatenate([plan.positions(s, p) for s, p in enumerate(selection.patches)])
         boxes = np.concatenate([plan.boxes(s, p) for s, p in enumerate(selection.patches)])
         ms, start = {"cut": _ms(start)}, perf_counter()
@@ -129,7 +138,8 @@ def merge_looks(looks):
     for look in looks[1:]:
         selection = selection.union(look.selection)
     ms = {key: sum(look.ms[key] for look in looks) for key in looks[0].ms}
-    return Look(np.concatenate([k.tokens for k in looks])[order], selection, np.concatenate([k.boxes for k in looks])[order], ms)
+    rows = {name: np.concatenate([look.rows[name] for look in looks])[order] for name in looks[0].rows}
+    return Look(selection=selection, ms=ms, **rows)
 
 
 def _finite(values, what, backend):

@@ -27,3 +27,10 @@ class OutOfMemoryError(BackendError):
 
 class CheckpointError(Ps3Error):
     """A torch checkpoint whose tensors or settings do not fit the model."""
+
+
+def sentence(error):
+    """Of an expected error its own; of any other what it was, with what to do."""
+    if isinstance(error, Ps3Error):
+        return str(error)
+    return f"{type(error).__name__}: {error}; this is a fault in ps3_ros or a library of it, please report it"

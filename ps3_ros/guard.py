@@ -15,12 +15,13 @@ HANGS_APART_S = 600.0  # a second hang sooner than this after the first is not m
 class Guard:
     """Beats as often as the parameter diagnostics_period_s says, in every state of the node, until `stop`.
 
-    node: Ps3Node, of which it reads `worker`, `state_name` and the parameters, and calls `fall_inactive`, `come_back` and `restart_worker`.
+    node: Ps3Node, of which it reads `worker`, `channels`, `state_name` and the parameters, and calls `fall_inactive`, `come_back` and
+    `restart_worker`.
     """
 
     def __init__(self, node):
         self._node = node
-        self.health = Health()
+        self._health = Health()  # while no camera is configured
         self.fault = None  # why the node fell inactive by itself, one sentence; None where it did not
         self._hung_at = float("-inf")
         self._active_since = None
@@ -58,9 +59,10 @@ class Guard:
             return
         if self._node.worker is not None:
             self._node.worker.expire()
-        hang = self._hang()
-        report = self.health.report(self._seen(hang))
-        self._publisher.publish(messages.diagnostics_message(report, self._node.get_fully_qualified_name(), self._node.now_ns()))
+        hang, channels = self._hang(), self._node.channels
+        reports = [(channel.name, channel.health.report(self._seen(hang, channel))) for channel in channels]
+        reports = reports or [(None, self._health.report(Seen(self._node.state_name, fault=self.fault or self._node.refusal)))]
+        self._publisher.publish(messages.diagnostics_message(reports, self._node.get_fully_qualified_name(), self._node.now_ns()))
         if hang is not None and self.fault is None:
             self._end_hang(hang)
 
@@ -81,18 +83,16 @@ class Guard:
             self._node.get_logger().error(f"{reason}; the backend is opened anew")
             self._node.restart_worker(f"{reason}; the backend is opened anew, ask again")
 
-    def _seen(self, hang):
-        node, worker, since = self._node, self._node.worker, self._active_since
-        if worker is None:
-            return Seen(node.state_name, fault=self.fault or node.refusal)
-        responder = worker.responder
+    def _seen(self, hang, channel):
+        node, desk, since = self._node, channel.desk, self._active_since
+        responder = desk.office.responder
         return Seen(
             state=node.state_name,
-            purpose=worker.idle_for() if since is not None else "",
+            purpose=desk.idle_for() if since is not None else "",
             fault=self.fault,
             hang=hang,
-            counts=worker.counts(),
-            image_age_s=worker.image_age_s(),
+            counts=desk.counts(),
+            image_age_s=desk.image_age_s(),
             active_s=0.0 if since is None else time.monotonic() - since,
             frame_timeout_s=node.parameters_now().frame_timeout_s,
             model=responder.model,
@@ -100,7 +100,7 @@ class Guard:
             trouble=responder.trouble,
             share=responder.share,
             pace=responder.pacer.share,
-            standing=len(worker.standing()),
+            standing=len(desk.standing()),
         )
 
     def _failed(self, trace):

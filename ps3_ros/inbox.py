@@ -5,6 +5,7 @@ Age is told by when an image arrived here (monotonic seconds): a stamp may come 
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .query import Request
@@ -12,11 +13,15 @@ from .query import Request
 
 @dataclass(eq=False)
 class Waiting:
-    """A question, when it came, and when it must be told that there is no frame. Seconds of the monotonic clock."""
+    """A question, when it came, and when it must be told that there is no frame. Seconds of the monotonic clock.
+
+    heard: function of each of its answers, or None where who asked hears them like everybody.
+    """
 
     request: Request
     arrived: float
     expires: float
+    heard: Callable | None = None
 
 
 class Inbox:
@@ -58,11 +63,12 @@ class Inbox:
     def set_frame(self, frame, arrived):
         self.frame, self.frame_arrived = frame, arrived
 
-    def put_query(self, request, timeout_s, deadline_ms):
-        """deadline_ms: the node's own, for a request that has none; None: no deadline."""
+    def put_query(self, request, timeout_s, deadline_ms, heard=None):
+        """The Waiting. deadline_ms: the node's own, for a request that has none; None: no deadline. heard: see Waiting."""
         now, deadline = self._clock(), request.deadline_ms or deadline_ms
         patience = timeout_s if deadline is None else min(timeout_s, deadline / 1e3)
-        self.queries.append(Waiting(request, now, now + patience))
+        self.queries.append(Waiting(request, now, now + patience, heard))
+        return self.queries[-1]
 
     def expired(self):
         """The first question that has waited for a frame long enough, or None."""
@@ -79,12 +85,12 @@ class Inbox:
         self.in_hand = waiting
         return waiting
 
-    def cancel(self, name):
-        """Takes away the questions of this id, the one in hand too. Returns them."""
-        gone = [waiting for waiting in self.queries if waiting.request.id == name]
+    def cancel(self, wanted):
+        """Takes away the questions for which wanted(Waiting) holds, the one in hand too. Returns them."""
+        gone = [waiting for waiting in self.queries if wanted(waiting)]
         for waiting in gone:
             self.queries.remove(waiting)
-        if self.in_hand is not None and self.in_hand.request.id == name:
+        if self.in_hand is not None and wanted(self.in_hand):
             gone.append(self.in_hand)
             self.in_hand = None
         return gone

@@ -14,6 +14,7 @@ RESAMPLINGS = ("bicubic", "area")
 PRECISIONS = ("fp32", "fp16", "int8")  # of the matrix products; everything else is float32 in all of them
 DTYPES = ("float32", "float16", "int64", "bool")
 OPTIONAL = ("parity", "made_with", "quantization", "gate", "drift", "engines")
+MAX_CLOSE_UPS = 24  # as many candidates are scored
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Settings:
     context_length: int  # tokens
     pad_id: int
     fixed_length: bool  # ids are always padded to context_length
+    close_ups: int = 0  # candidates of a full look that get a close-up (close_up.py)
 
     def __post_init__(self):
         for name in ("scales", "mean", "std"):  # lists come from JSON; tuples hash
@@ -110,7 +112,10 @@ class Manifest:
 
     def to_dict(self):
         """Plain JSON values; tuples become lists, and entries that say nothing are left out."""
-        return {key: value for key, value in asdict(self).items() if key not in OPTIONAL or value}
+        data = {key: value for key, value in asdict(self).items() if key not in OPTIONAL or value}
+        if not self.settings.close_ups:
+            del data["settings"]["close_ups"]
+        return data
 
     @classmethod
     def from_dict(cls, data):
@@ -202,8 +207,8 @@ def _list(value, where, length=None):
 
 
 def _settings(data):
-    names = tuple(f.name for f in fields(Settings))
-    _keys(data, "settings", names)
+    names = tuple(f.name for f in fields(Settings) if f.name != "close_ups")
+    _keys(data, "settings", names, ("close_ups",))
     scales = tuple(_int(v, "settings.scales", 1, 65536) for v in _list(data["scales"], "settings.scales"))
     patch = _int(data["patch"], "settings.patch", 1, 1024)
     if len(scales) < 2 or list(scales) != sorted(set(scales)) or any(s % patch for s in scales):
@@ -235,6 +240,7 @@ def _settings(data):
         relevance_threshold=_number(data["relevance_threshold"], "settings.relevance_threshold", 0, 1),
         pad_id=_int(data["pad_id"], "settings.pad_id", 0, 1 << 31),
         fixed_length=data["fixed_length"],
+        close_ups=_int(data.get("close_ups", 0), "settings.close_ups", 0, MAX_CLOSE_UPS),
     )
 
 

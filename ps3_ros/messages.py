@@ -11,7 +11,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 
+from .errors import FrameError
 from .image_decoding import decode_compressed, decode_image
+from .looked import looked_mask, patches_of  # noqa: F401  patches_of is the way back from a message
 
 try:
     from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesisWithPose
@@ -22,6 +24,8 @@ except ImportError:  # it has no wheel; every ROS distribution has it
 def frame_from(message):
     """sensor_msgs Image or CompressedImage -> Frame. Raises FrameError."""
     stamp, frame_id = stamp_ns(message.header.stamp), message.header.frame_id
+    if (nanoseconds := message.header.stamp.nanosec) >= 1_000_000_000:
+        raise FrameError(f"image stamp has {nanoseconds} nanoseconds where a second has 1000000000; publish seconds and the rest of one")
     if isinstance(message, CompressedImage):
         return decode_compressed(message.data, message.format, stamp, frame_id)
     m = message
@@ -43,11 +47,18 @@ def request_values(request):
     return {name: value for name, value in asdict(request).items() if value is not None}
 
 
-def diagnostics_message(report, name, now_ns):
-    """diagnostic_msgs/DiagnosticArray with one status. name: of the node; now_ns: nanoseconds."""
-    status = DiagnosticStatus(level=bytes([report.level]), name=f"{name.lstrip('/')}: answers", message=report.message, hardware_id="ps3")
-    status.values = [KeyValue(key=key, value=value) for key, value in report.values]
-    return DiagnosticArray(header=header(now_ns, ""), status=[status])
+def diagnostics_message(reports, name, now_ns):
+    """diagnostic_msgs/DiagnosticArray with a status a report.
+
+    reports: [(camera or None, Report)]; name: of the node; now_ns: nanoseconds.
+    """
+    array = DiagnosticArray(header=header(now_ns, ""))
+    for camera, report in reports:
+        about = f"{name.lstrip('/')}: {'' if camera is None else camera + ' '}answers"
+        status = DiagnosticStatus(level=bytes([report.level]), name=about, message=report.message, hardware_id="ps3")
+        status.values = [KeyValue(key=key, value=value) for key, value in report.values]
+        array.status.append(status)
+    return array
 
 
 def relevance_message(relevance, frame):
@@ -58,35 +69,6 @@ def relevance_message(relevance, frame):
 def looked_message(detail, frame):
     """What was looked at -> mono8 image [rows, cols] of the finest grid; bit s is set where a patch of high-res scale s was looked at."""
     return mono_message(looked_mask(detail.plan, detail.selection), frame)
-
-
-def looked_mask(plan, selection):
-    """uint8 [rows, cols] of the finest grid. Each coarser patch covers the centre of at least one finest patch, so that nothing is lost."""
-    finest = plan.grids[-1]
-    mask = np.zeros((finest.rows, finest.cols), np.uint8)
-    for s, (grid, patches) in enumerate(zip(plan.grids, selection.patches, strict=True)):
-        looked = np.zeros((grid.rows, grid.cols), np.uint8)
-        looked.ravel()[patches] = _bit(s)
-        mask |= looked[np.ix_(_owners(finest.rows, grid.rows), _owners(finest.cols, grid.cols))]
-    return mask
-
-
-def patches_of(mask, plan):
-    """The inverse of looked_mask: a sorted int64 array a scale."""
-    finest, patches = plan.grids[-1], []
-    for s, grid in enumerate(plan.grids):
-        row, col = np.nonzero(mask & _bit(s))
-        patches.append(np.unique(_owners(finest.rows, grid.rows)[row] * grid.cols + _owners(finest.cols, grid.cols)[col]))
-    return tuple(patches)
-
-
-def _bit(scale):
-    return 1 << min(scale, 7)  # a pixel has eight; no bundle we know has more high-res scales
-
-
-def _owners(fine, coarse):
-    """Which of `coarse` equal parts of a side holds the centre of each of `fine` parts: int64 [fine]."""
-    return (2 * np.arange(fine) + 1) * coarse // (2 * fine)
 
 
 def mono_message(pixels, frame):

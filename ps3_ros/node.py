@@ -1,27 +1,28 @@
-"""The ROS 2 lifecycle node: messages in, core call, messages out. What looks and waits is in worker.py.
+"""The ROS 2 lifecycle node: messages in, core call, messages out. A camera's topics are in channel.py, what looks and waits in worker.py.
 
-Topics (names relative to the node's namespace; ~ is the node): image or image/compressed, ~/query, ~/watch and ~/unwatch in; ~/answer,
-~/relevance, ~/looked, ~/saliency, ~/attention, ~/watching, /diagnostics and, where vision_msgs is installed, ~/detections out.
-Parameters: parameters.py. All of it: docs/node.md.
+Topics: topics.py. Parameters: parameters.py. All of it: docs/node.md.
 """
+# ruff: noqa: E402
+
+from .memory import keep_freed_memory
+
+keep_freed_memory()  # before any import below starts threads
 
 import os
 import sys
 import time
 import traceback
-from pathlib import Path
+
+import cv2
 
 try:
     import rclpy
     from rclpy.duration import Duration
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-    from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-    from rclpy.utilities import get_rmw_implementation_identifier
-    from sensor_msgs.msg import CompressedImage, Image
-    from std_msgs.msg import String
 
-    from . import messages, parameters, transport
+    from . import guidance, interfaces, labels, messages, parameters, topics, transport, viewers
+    from .channel import Channel, qos_of
     from .guard import Guard
 except ImportError as error:
     raise ImportError(
@@ -32,18 +33,19 @@ from .ask import Asker
 from .bundle import default_bundle
 from .errors import Ps3Error
 from .limited_log import LimitedLog
+from .office import Asking, Office
 from .process import SPIN_S, spin
-from .query import Request
+from .query import Request, camera_of
 from .responder import Responder
 from .text import split_choices
-from .worker import Asking, Worker
+from .worker import Worker
 
-KEPT = 1000  # queries and answers that the middleware keeps for a slow end: a flood of a second
-SHOWN = 100  # likewise of what explains an answer
 STOP_S = 0.9  # a look that takes longer is left behind, so that the node is gone within 2 s
-SILENCE_S = 5.0  # with a publisher on the image topic and no image for so long, the transport is suspected
 ACKED_S = 0.3
 LOGGED_CHARACTERS = 300  # of a line that holds what others sent
+
+# Functions of a Channel, called for each camera when the node is configured: they hook themselves in (see Channel).
+ATTACHED = (labels.attach, viewers.attach, interfaces.attach, guidance.attach)
 
 
 class Ps3Node(LifecycleNode):
@@ -52,16 +54,15 @@ class Ps3Node(LifecycleNode):
     def __init__(self, name="ps3", **arguments):
         super().__init__(name, **arguments)
         parameters.declare(self, check=self._check_change)
+        self.parameters_now = parameters.Reader(self)
         self.worker = None
+        self.channels = ()  # one a camera, while configured
         self.state_name, self.refusal = "unconfigured", None  # why the last configure failed
         self._make = None  # opens a backend of the bundle that is configured
         self._falling = False  # deactivated by the node itself
+        self._common = {}  # publishers for all cameras, by key, where cameras have names
         self._active = []  # (entity, how to destroy it), while active
-        self._camera = None
-        self._outputs = {}  # publishers, while configured
-        self._log = LimitedLog(self._write_log, lambda: self.parameters_now().log_period_s)
-        self._images, self._active_since, self._warned = 0, 0.0, set()
-        self._attention = self._told = None
+        self.log = LimitedLog(self._write_log, lambda: self.parameters_now().log_period_s)
         self.left = None  # the worker that was let go of: its thread may hang
         self.guard = Guard(self)
 
@@ -74,7 +75,9 @@ class Ps3Node(LifecycleNode):
     def on_configure(self, state):
         now, started = self.parameters_now(), time.perf_counter()
         bundle = now.bundle or default_bundle()
-        self._make = lambda backend: Asker(bundle, backend=backend, threads=now.threads, clock=self.now_ns)
+        kept = {"share_looks": now.share_looks, "still_levels": now.still_levels}
+        self._make = lambda backend: Asker(bundle, backend=backend, threads=now.threads, clock=self.now_ns, **kept)
+        cv2.setNumThreads(now.threads or -1)  # of the resizings: -1 leaves it to OpenCV
         try:
             asker = self._make(now.backend)
             for query in (*now.standing_queries, *now.wake_queries):
@@ -85,19 +88,15 @@ class Ps3Node(LifecycleNode):
             self.get_logger().error(self.refusal)
             return TransitionCallbackReturn.FAILURE
         self.refusal = None
-        self._advertise()
-        self.worker = Worker(
-            self._responder(now, asker),
-            messages.frame_from,
-            self._deliver,
-            self._asking,
-            self._log,
-            now.query_queue,
-            glimpse=self._show_glimpse,
-            lost=self.guard.lost,
-            mended=self.guard.mended,
-            check=self._check_text,
-        )
+        office = Office(self._responder(now, asker), self.log)
+        if now.cameras:
+            for topic in _common("out"):
+                self._common[topic.key] = self.create_lifecycle_publisher(topics.kind(topic.type), topic.name, qos_of(topic))
+        self.channels = tuple(Channel(self, name, office, self._common, now.query_queue) for name in now.cameras or (None,))
+        for attach in ATTACHED:
+            for channel in self.channels:
+                attach(channel)
+        self.worker = Worker(office, messages.frame_from, lost=self.guard.lost, mended=self.guard.mended)
         self.state_name = "inactive"
         encoder = asker.encoder
         self.get_logger().info(
@@ -106,18 +105,8 @@ class Ps3Node(LifecycleNode):
         )
         return TransitionCallbackReturn.SUCCESS
 
-    def _advertise(self):
-        keep, shown, latched = qos("reliable", KEPT), qos("reliable", SHOWN), qos("reliable", 1, DurabilityPolicy.TRANSIENT_LOCAL)
-        kinds = {
-            "answer": (String, keep), "relevance": (Image, shown), "looked": (Image, shown), "saliency": (Image, shown),
-            "attention": (String, latched), "watching": (String, latched),
-        }  # fmt: skip
-        if messages.Detection2DArray is not None:
-            kinds["detections"] = (messages.Detection2DArray, shown)
-        self._outputs = {name: self.create_lifecycle_publisher(kind, f"~/{name}", profile) for name, (kind, profile) in kinds.items()}
-
     def _responder(self, now, asker=None):
-        return Responder(self._make, now.backend, now.fallback_backends, asker, self._log)
+        return Responder(self._make, now.backend, now.fallback_backends, asker, self.log)
 
     def on_activate(self, state):
         outcome = super().on_activate(state)  # the publishers first: nothing that is asked may go unanswered
@@ -128,24 +117,27 @@ class Ps3Node(LifecycleNode):
             self.restart_worker("the node was activated again")
         self.worker.resume()
         self.guard.activated()
-        self._images, self._active_since = 0, time.monotonic()
-        self._subscribe_images(now, "best_effort" if now.qos_reliability == "auto" else now.qos_reliability)
-        keep = qos("reliable", KEPT)
-        for topic, take in (("query", self._on_query), ("watch", self._on_watch), ("unwatch", self._on_unwatch)):
-            self._active.append((self.create_subscription(String, f"~/{topic}", take, keep), self.destroy_subscription))
-        self._active.append((self.create_timer(1.0, self._watch), self.destroy_timer))
-        self.state_name, self._attention, self._told = "active", None, None
-        self._tell_standing()
-        self.get_logger().info(f"active: images from {self._camera.topic_name}, standing queries {len(now.standing_queries)}")
+        for channel in self.channels:
+            channel.subscribe(now)
+        for topic in _common("in") if self._common else ():
+            take = lambda message, key=topic.key: self._pass_on(key, message)  # noqa: E731
+            subscription = self.create_subscription(topics.kind(topic.type), topic.name, take, qos_of(topic))
+            self._active.append((subscription, self.destroy_subscription))
+        self._active.append((self.create_timer(1.0, self._look_after), self.destroy_timer))
+        self.state_name = "active"
+        images = ", ".join(channel.image_topic for channel in self.channels)
+        self.get_logger().info(f"active: images from {images}, standing queries {len(now.standing_queries)}")
         return TransitionCallbackReturn.SUCCESS
 
-    def _subscribe_images(self, now, reliability):
-        """(Again) with a reliability of "best_effort" or "reliable"."""
-        if self._camera is not None:
-            self.destroy_subscription(self._camera)
-        topic, kind = ("image/compressed", CompressedImage) if now.image_transport == "compressed" else ("image", Image)
-        self._camera = self.create_subscription(kind, topic, self._on_image, qos(reliability, now.qos_depth))
-        self._reliability = reliability
+    def _pass_on(self, key, message):
+        """What came on a topic for all cameras, to the one that it names; the first where it names none, or one that is not there."""
+        desk = self.worker.desk(camera_of(message.data))
+        next(channel for channel in self.channels if channel.desk is desk).takes[key](message)
+
+    def _look_after(self):
+        now = self.parameters_now()
+        for channel in self.channels:
+            channel.look_after(now)
 
     def on_deactivate(self, state):
         self._unsubscribe()
@@ -176,20 +168,26 @@ class Ps3Node(LifecycleNode):
     def _unsubscribe(self):
         for entity, destroy in self._active:
             destroy(entity)
-        if self._camera is not None:
-            self.destroy_subscription(self._camera)
-        self._active, self._camera = [], None
+        self._active = []
+        for channel in self.channels:
+            channel.unsubscribe()
 
     def _release(self):
         self._unsubscribe()
         self.guard.deactivated(by_itself=False)
         worker, self.worker, self._make = self.worker, None, None
+        channels, self.channels = self.channels, ()
         if worker is not None:
             worker.stop(STOP_S)
-            self._outputs["answer"].wait_for_all_acked(Duration(seconds=ACKED_S))  # else the last answers go down with the publisher
-        for publisher in self._outputs.values():
+            acked = time.monotonic() + ACKED_S
+            for publisher in (*self._common.values(), *(channel.outputs["answer"] for channel in channels)):
+                # Else the last answers go down with the publisher.
+                publisher.wait_for_all_acked(Duration(seconds=max(0.0, acked - time.monotonic())))
+        for channel in channels:
+            channel.release()
+        for publisher in self._common.values():
             self.destroy_lifecycle_publisher(publisher)
-        self._outputs = {}
+        self._common = {}
         self.left = worker or self.left
 
     # ---- what the guard asks for
@@ -217,90 +215,7 @@ class Ps3Node(LifecycleNode):
 
     def failed(self, trace):
         """Logs what went wrong where nothing should have."""
-        self._log("failure", f"unexpected failure: {trace}")
-
-    # ---- in
-
-    def _on_image(self, message):
-        self._images += 1
-        self.guard.health.image()
-        fine = len(message.data) <= transport.DEFAULT_SEGMENT or (isinstance(message, CompressedImage) and self._reliability == "reliable")
-        if not fine and "transport" not in self._warned:
-            self._warned.add("transport")
-            if problem := transport.large_frames_problem(get_rmw_implementation_identifier()):
-                self.get_logger().warning(f"frames of {len(message.data) / 1e6:.1f} MB arrive, but many may not: {problem}")
-        self.worker.put_image(message)
-
-    def _on_query(self, message):
-        self.worker.put_query(message.data)
-        self._tell_attention("a query came")
-
-    def _on_watch(self, message):
-        if self.worker.put_watch(message.data):
-            self._tell_standing()
-
-    def _on_unwatch(self, message):
-        if self.worker.put_unwatch(message.data):
-            self._tell_standing()
-
-    # ---- out
-
-    def _deliver(self, answer, detail, frame):
-        """From the worker's thread, and from this one for a query that was refused. What explains an answer is sent before it."""
-        try:
-            if detail is not None:
-                self._explain(answer, detail, frame)
-        finally:  # whatever happens to the maps: a query gets its answer
-            self._outputs["answer"].publish(messages.answer_message(answer))
-            self.guard.health.answer(answer)
-
-    def _explain(self, answer, detail, frame):
-        outputs = self._outputs
-        outputs["relevance"].publish(messages.relevance_message(detail.relevance, frame))
-        outputs["looked"].publish(messages.looked_message(detail, frame))
-        if "detections" in outputs:
-            outputs["detections"].publish(messages.detections_message(answer, frame))
-
-    def _show_glimpse(self, saliency, glimpse, frame):
-        """From the worker's thread."""
-        self._outputs["saliency"].publish(messages.relevance_message(saliency, frame))
-        x, y = glimpse.place
-        where = f"saliency rose to {glimpse.peak:.2f} at {x * frame.width:.0f}, {y * frame.height:.0f}"
-        self._tell_attention(where if glimpse.awake else "nothing is asked")
-
-    def _tell_attention(self, reason):
-        """On ~/attention, when what the newest frame is wanted for has changed."""
-        purpose = self.worker.idle_for() if self.worker is not None else None
-        if purpose is not None and purpose != self._attention and "attention" in self._outputs:
-            self._attention = purpose
-            self._outputs["attention"].publish(messages.text_message({"state": purpose, "reason": reason}))
-
-    def _tell_standing(self):
-        """On ~/watching: the standing queries of now."""
-        requests = [messages.request_values(request) for request in self.worker.standing()]
-        if "watching" in self._outputs and requests != self._told:
-            self._told = requests
-            self._outputs["watching"].publish(messages.text_message(requests))
-
-    def _watch(self):
-        """Once a second: what was dropped, the cameras' reliability, and a camera that publishes and is not heard."""
-        self._tell_attention("nothing else is asked")
-        self._tell_standing()
-        if dropped := self.worker.counts()["dropped"]:
-            self._log("dropped", f"{dropped} images were replaced by newer ones before they could be looked at")
-        topic, now = self._camera.topic_name, self.parameters_now()
-        cameras = self.get_publishers_info_by_topic(topic)
-        if now.qos_reliability == "auto" and cameras:
-            wanted = "reliable" if all(c.qos_profile.reliability == ReliabilityPolicy.RELIABLE for c in cameras) else "best_effort"
-            if wanted != self._reliability:
-                self._subscribe_images(now, wanted)
-        if cameras and self._images == 0 and time.monotonic() - self._active_since > SILENCE_S and "silence" not in self._warned:
-            self._warned.add("silence")
-            profile = (transport.config_folder() or Path("config")) / transport.SENDER_PROFILES[0][0]
-            self.get_logger().warning(
-                f"{topic} has a publisher but no image came in {SILENCE_S:g} s; if its frames are over 512 KB, start the camera with "
-                f"{transport.PROFILE_VARIABLES[0]}={profile}, or send JPEG; if it is best_effort, qos_reliability must not be reliable"
-            )
+        self.log("failure", f"unexpected failure: {trace}")
 
     # ---- parameters and time
 
@@ -308,12 +223,10 @@ class Ps3Node(LifecycleNode):
         """Nanoseconds of the node's clock, which is the simulation's where use_sim_time says so."""
         return self.get_clock().now().nanoseconds
 
-    def parameters_now(self):
-        return parameters.read(self)
-
-    def _asking(self):
+    def asking(self, channel):
+        """What the parameters say now of the questions of one camera: desk.Asking."""
         now = self.parameters_now()
-        watched = "saliency" in self._outputs and (now.wake_saliency < 1 or self._outputs["saliency"].get_subscription_count() > 0)
+        watched = now.wake_saliency < 1 or channel.heard("saliency")
         return Asking(
             standing=tuple(Request(text) for text in now.standing_queries),
             looks=now.looks,
@@ -327,15 +240,17 @@ class Ps3Node(LifecycleNode):
             wake_saliency=now.wake_saliency if now.wake_saliency < 1 else 2.0,
             wake_queries=tuple(Request(text) for text in now.wake_queries),
             awake_s=now.awake_s,
+            anytime=now.anytime,
         )
 
     def _check_change(self, values):
         """What only a loaded model can tell of new parameters: whether it can read the questions. Raises QueryError."""
         for name in ("standing_queries", "wake_queries"):
             for query in parameters.clean_queries(values.get(name)):
-                self._check_text(query)
+                self.check_text(query)
 
-    def _check_text(self, query):
+    def check_text(self, query):
+        """Raises QueryError where the model that is loaded cannot read it."""
         asker = self.worker.responder.asker if self.worker is not None else None
         if asker is not None:
             _check_tokens(asker, query)
@@ -345,7 +260,7 @@ class Ps3Node(LifecycleNode):
     def _write_log(self, kind, line):
         """Bad input as a warning, failures as errors, drops, which are how the node keeps up, for who debugs. Escaped and cut."""
         logger = self.get_logger()
-        line = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in line)
+        line = "".join(c if c.isprintable() or (c == "\n" and kind == "failure") else repr(c)[1:-1] for c in line)
         if kind != "failure" and len(line) > LOGGED_CHARACTERS:
             line = line[: LOGGED_CHARACTERS - 3] + "..."
         line = f"{kind}: {line}; so far {self._counts_text()}"
@@ -363,10 +278,8 @@ class Ps3Node(LifecycleNode):
         return ", ".join(f"{name} {count}" for name, count in worker.counts().items()) if worker is not None else "nothing"
 
 
-def qos(reliability, depth, durability=DurabilityPolicy.VOLATILE):
-    """A profile that keeps the last `depth` messages. reliability: "best_effort" or "reliable"."""
-    policy = ReliabilityPolicy.RELIABLE if reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
-    return QoSProfile(depth=depth, history=HistoryPolicy.KEEP_LAST, reliability=policy, durability=durability)
+def _common(direction):
+    return [topic for topic in topics.TOPICS if topic.common and topic.direction == direction]
 
 
 def _check_tokens(asker, query):

@@ -70,7 +70,7 @@ class Operator:
             self._answers.clear()
             self._maps.clear()
             self._query.publish(String(data=query))
-            mine = lambda: next((a for a in self._answers if a.query == query.strip()), None)  # noqa: E731
+            mine = lambda: next((a for a in self._answers if a.query == query.strip() and a.final), None)  # noqa: E731
             answer = self._spin_until(mine, min(left, LOST_S), check)
             if answer is not None and answer.frame_id == frame_id and answer.error is None:
                 return answer, self._maps_of(answer, maps_s, check)

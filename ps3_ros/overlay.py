@@ -1,4 +1,4 @@
-"""An answer drawn over its frame: what was looked at stays bright, what was found is boxed, and the best find is enlarged."""
+"""Answers drawn over their frame: what was looked at stays bright, what was found is boxed, and the best find is enlarged."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 DIM = 0.38  # brightness of what was not looked at: dark enough to see the look, bright enough to see the scene
 FOUND, NOT_FOUND, TEXT = (80, 220, 80), (60, 160, 255), (255, 255, 255)
 SCALE_COLOURS = ((230, 180, 60), (230, 120, 200), (90, 220, 240))  # outlines of looked-at areas, coarse to fine (BGR)
+CAPTIONS = 8  # lines of text: more would hide the picture
 INSET = 0.24  # side of the enlarged best region, of the picture's width
 
 
@@ -22,20 +23,30 @@ def draw_overlay(pixels: np.ndarray, answer, detail=None, width: int = 1920) -> 
     Returns:
         uint8 [h, w, 3] BGR.
     """
+    return draw_answers(pixels, ((answer, detail),), width)
+
+
+def draw_answers(pixels: np.ndarray, explained, width: int = 1920) -> np.ndarray:
+    """As draw_overlay, for several answers about one frame: what any of them looked at is bright, and the surest find is enlarged.
+
+    explained: (answer.Answer, ask.AskDetail or None) of each, one at least.
+    """
     height, full = pixels.shape[:2]
     scale = min(1.0, width / full)
     size = (max(1, round(full * scale)), max(1, round(height * scale)))
     picture = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels.copy()
     line = max(1, size[0] // 900)
-    if detail is not None:
-        picture = _light_looks(picture, detail, line)
-    for rank, region in reversed(list(enumerate(answer.regions))):  # the best last: on top
-        colour = FOUND if answer.found and rank == 0 else NOT_FOUND
-        text = f"{region.label} {region.score:.2f}" if rank == 0 or region.label != answer.label else f"{region.score:.2f}"
-        _box(picture, np.asarray(region.box) * scale, text, colour, line * (2 if rank == 0 else 1))
-    if answer.regions:
-        _inset(picture, pixels, answer.regions[0].box, scale, FOUND if answer.found else NOT_FOUND, line)
-    _caption(picture, answer)
+    details = [detail for _, detail in explained if detail is not None]
+    if details:
+        picture = _light_looks(picture, details, line)
+    for answer, _ in explained:
+        _regions(picture, answer, scale, line)
+    shown = [answer for answer, _ in explained if answer.regions]
+    if shown:
+        best = max(shown, key=lambda answer: (answer.found, answer.regions[0].score))
+        _inset(picture, pixels, best.regions[0].box, scale, FOUND if best.found else NOT_FOUND, line)
+    for row, (answer, _) in enumerate(explained[:CAPTIONS]):
+        _caption(picture, answer, row)
     return picture
 
 
@@ -57,23 +68,32 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     beside.replace(path)
 
 
-def _light_looks(picture: np.ndarray, detail, line: int) -> np.ndarray:
+def _light_looks(picture: np.ndarray, details: list, line: int) -> np.ndarray:
     """Dims what was not looked at and outlines, a scale at a time, what was."""
     size = (picture.shape[1], picture.shape[0])
     seen, outlines = np.zeros(size[::-1], np.uint8), []
-    for grid, patches in zip(detail.plan.grids, detail.selection.patches, strict=True):
+    for s, grid in enumerate(details[0].plan.grids):
         looked = np.zeros(grid.rows * grid.cols, np.uint8)
-        looked[patches] = 255
+        for detail in details:
+            looked[detail.selection.patches[s]] = 255
         looked = cv2.resize(looked.reshape(grid.rows, grid.cols), size, interpolation=cv2.INTER_NEAREST)
         seen |= looked
         outlines.append(cv2.findContours(looked, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0])
+    relevance = np.max([detail.relevance for detail in details], axis=0)
     dimmed = cv2.convertScaleAbs(picture, alpha=DIM)
-    heat = cv2.resize(np.clip(detail.relevance * 255, 0, 255).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
+    heat = cv2.resize(np.clip(relevance * 255, 0, 255).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
     dimmed[..., 2] = cv2.add(dimmed[..., 2], cv2.convertScaleAbs(heat, alpha=0.45))  # relevance glows red where nobody looked
     cv2.copyTo(picture, seen, dimmed)
     for contours, colour in zip(outlines, SCALE_COLOURS[-len(outlines) :], strict=False):
         cv2.drawContours(dimmed, contours, -1, colour, line)
     return dimmed
+
+
+def _regions(picture, answer, scale, line):
+    for rank, region in reversed(list(enumerate(answer.regions))):  # the best last: on top
+        colour = FOUND if answer.found and rank == 0 else NOT_FOUND
+        text = f"{region.label} {region.score:.2f}" if rank == 0 or region.label != answer.label else f"{region.score:.2f}"
+        _box(picture, np.asarray(region.box) * scale, text, colour, line * (2 if rank == 0 else 1))
 
 
 def _box(picture, box, text, colour, line):
@@ -115,7 +135,7 @@ def _inset(picture, pixels, box, scale, colour, line):
     cv2.rectangle(picture, (x, y), (x + edge, y + edge), colour, 2 * line)
 
 
-def _caption(picture, answer):
+def _caption(picture, answer, row=0):
     if answer.error:
         verdict = f"error: {answer.error}"
     else:
@@ -124,7 +144,7 @@ def _caption(picture, answer):
         f'"{answer.query}"  {verdict}   looked at {answer.looked_fraction:.1%} '
         f"({answer.patches_used} of {answer.patches_allowed} patches), {answer.stage_ms.get('total', 0):.0f} ms"
     )
-    _label(picture, text, (6, int(picture.shape[0] * 0.04)), FOUND if answer.found else TEXT, 0.6 * picture.shape[1] / 1400)
+    _label(picture, text, (6, int(picture.shape[0] * 0.04 * (row + 1))), FOUND if answer.found else TEXT, 0.6 * picture.shape[1] / 1400)
 
 
 def _ascii(text: str) -> str:

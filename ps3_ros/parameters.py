@@ -1,5 +1,6 @@
 """The node's parameters: each declared once, with its description and what it may be, and read as one frozen dataclass."""
 
+import threading
 from dataclasses import dataclass, fields
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, ParameterType, SetParametersResult
@@ -10,6 +11,8 @@ from . import backends
 from .errors import Ps3Error, QueryError
 from .standing import MAX_STANDING as MAX_STANDING_QUERIES
 from .text import split_choices
+from .topics import MAX_CAMERAS
+from .topics import NAME as CAMERA_NAME
 
 KINDS = {
     tuple: "a list of texts, [''] for none",
@@ -40,7 +43,24 @@ SPECS = {
     "backend": Spec(
         "onnxruntime:cpu", "What runs the bundle's graphs: onnxruntime:cpu, onnxruntime:cuda or onnxruntime:tensorrt.", AT_CONFIGURE
     ),
-    "threads": Spec(0, "CPU threads of the backend; 0 leaves it to the backend.", AT_CONFIGURE, (0, 256)),
+    "threads": Spec(0, "CPU threads of the backend and of the images' resizing; 0 leaves both to themselves.", AT_CONFIGURE, (0, 256)),
+    "cameras": Spec(
+        ("",),
+        f"Names of the cameras, at most {MAX_CAMERAS}, each a token of topic names; [''] for one camera whose topics have no name in them.",
+        AT_CONFIGURE,
+    ),
+    "share_looks": Spec(
+        False,
+        "Whether questions on the same frame share the patches that were looked at: faster, and answers differ a little from those alone.",
+        AT_CONFIGURE,
+    ),
+    "still_levels": Spec(
+        0.0,
+        "Grey levels by which pixels may change and still count as the same: what they show is not encoded anew, for cameras that stand "
+        "still; 6 is a sensor's noise, 0 for never.",
+        AT_CONFIGURE,
+        (0.0, 255.0),
+    ),
     "image_transport": Spec(
         "raw",
         "raw: sensor_msgs/Image on image. compressed: sensor_msgs/CompressedImage on image/compressed.",
@@ -61,6 +81,22 @@ SPECS = {
     "max_patches": Spec(
         0, "Patches to look at a query, over all its looks; 0 for looks times the bundle's own number.", AT_ONCE, (0, 1_000_000)
     ),
+    "depth": Spec(False, "Whether to subscribe to depth images aligned with the camera's, which give regions a position.", AT_ACTIVATE),
+    "depth_tolerance_s": Spec(
+        0.05, "Seconds between the stamps of a frame and a depth image that still belong together.", AT_ONCE, (0.0, 10.0)
+    ),
+    "anytime": Spec(
+        False,
+        "Whether a question gets a first answer from the glance and a better one after each look, all but the last with final false. A "
+        "query can say so itself.",
+        AT_ONCE,
+    ),
+    "gaze": Spec(
+        False,
+        "Whether a standing query's looks are chosen patch by patch, and remember from frame to frame what was found and what was not.",
+        AT_ONCE,
+    ),
+    "prior_timeout_s": Spec(1.0, "Seconds between the stamps of a frame and a prior that still belong together.", AT_ONCE, (0.0, 3600.0)),
     "standing_queries": Spec(
         ("",), f"Questions asked about every frame, at most {MAX_STANDING_QUERIES}; empty texts do not count.", AT_ONCE
     ),
@@ -108,6 +144,8 @@ SPECS = {
     ),
     "wake_queries": Spec(("",), "Questions asked about every frame while awake by saliency; empty texts do not count.", AT_ONCE),
     "awake_s": Spec(10.0, "Seconds that the node stays awake after saliency has woken it.", AT_ONCE, (0.0, 3600.0)),
+    "overlay_width": Spec(960, "Width of the pictures on ~/overlay/compressed, px.", AT_ONCE, (160, 3840)),
+    "overlay_rate_hz": Spec(5.0, "Pictures a second on ~/overlay/compressed, at most.", AT_ONCE, (0.1, 60.0)),
     "diagnostics_period_s": Spec(1.0, "Seconds between two messages on /diagnostics.", AT_ONCE, (0.1, 60.0)),
     "query_queue": Spec(64, "Queries that may wait; one more is answered with an error.", AT_CONFIGURE, (1, 10_000)),
     "log_period_s": Spec(
@@ -128,11 +166,19 @@ class Parameters:
     bundle: str
     backend: str
     threads: int
+    cameras: tuple
+    share_looks: bool
+    still_levels: float
     image_transport: str
     qos_reliability: str
     qos_depth: int
     looks: int
     max_patches: int | None
+    depth: bool
+    depth_tolerance_s: float
+    anytime: bool
+    gaze: bool
+    prior_timeout_s: float
     standing_queries: tuple
     query_timeout_s: float
     deadline_ms: float | None
@@ -145,6 +191,8 @@ class Parameters:
     wake_saliency: float
     wake_queries: tuple
     awake_s: float
+    overlay_width: int
+    overlay_rate_hz: float
     diagnostics_period_s: float
     query_queue: int
     log_period_s: float
@@ -195,6 +243,12 @@ def check_value(name, value, specs=SPECS):
             raise QueryError(f"parameter {name} holds {len(queries)} questions where at most {MAX_STANDING_QUERIES} are asked; drop some")
         for query in queries:
             split_choices(query)
+    if name == "cameras":
+        names = clean_queries(value)
+        if bad := [camera for camera in names if not CAMERA_NAME.fullmatch(camera)]:
+            raise ParameterError(f"parameter cameras names {bad[0]!r}; give letters, digits and _, a letter first, at most 63")
+        if len(names) > MAX_CAMERAS:
+            raise ParameterError(f"parameter cameras names {len(names)} cameras where at most {MAX_CAMERAS} are served; drop some")
     if name == "fallback_backends" and (unknown := [backend for backend in clean_queries(value) if backend not in backends.NAMES]):
         raise ParameterError(f"parameter fallback_backends names {unknown[0]!r}; give some of {', '.join(backends.NAMES)}")
 
@@ -207,11 +261,37 @@ def clean_queries(value):
 def read(node) -> Parameters:
     """The parameters as they are now."""
     values = {field.name: node.get_parameter(field.name).value for field in fields(Parameters)}
-    for name in ("standing_queries", "wake_queries", "fallback_backends"):
+    for name in ("standing_queries", "wake_queries", "fallback_backends", "cameras"):
         values[name] = clean_queries(values[name])
     for name in ("max_patches", "deadline_ms", "standing_patches", "standing_rate_hz"):
         values[name] = values[name] or None
     return Parameters(**values)
+
+
+class Reader:
+    """Calling it gives `read(node)`, done anew only after a change: it is asked for several times a frame, and each read takes 0.2 ms.
+
+    Any thread may call it. ROS before Iron does not tell of changes: there it reads each time.
+    """
+
+    def __init__(self, node):
+        self._node, self._lock, self._known, self._changes = node, threading.Lock(), None, 0
+        self._told = hasattr(node, "add_post_set_parameters_callback")
+        if self._told:
+            node.add_post_set_parameters_callback(self._changed)
+
+    def __call__(self) -> Parameters:
+        known, changes = self._known, self._changes
+        if known is None:
+            known = read(self._node)
+            with self._lock:
+                if self._told and changes == self._changes:  # else it changed while it was read
+                    self._known = known
+        return known
+
+    def _changed(self, parameters):
+        with self._lock:
+            self._known, self._changes = None, self._changes + 1
 
 
 def _ros(value):

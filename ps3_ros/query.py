@@ -5,7 +5,6 @@
 
 import json
 from dataclasses import dataclass
-from math import isfinite
 
 from .errors import QueryError
 from .text import MAX_CHARACTERS, MAX_CHOICES, check_query, split_choices
@@ -20,7 +19,7 @@ LIMITS = {  # field: (least, most, whole number)
     "priority": (0.001, 1000, False),
     "max_rate_hz": (0.001, 1000, False),
 }
-ASKED = ("query", "id", "deadline_ms", "max_patches", "looks", "choices")
+ASKED = ("query", "id", "deadline_ms", "max_patches", "looks", "choices", "camera", "anytime")
 WATCHED = (*ASKED, "priority", "max_rate_hz")
 
 
@@ -29,7 +28,8 @@ class Request:
     """One question. text: as `Asker.ask` takes it; what is None is the node's own parameter.
 
     deadline_ms: from the question's arrival (a standing one: the image's) to its answer; max_patches: over all looks, 0 for a glance only;
-    priority and max_rate_hz: of a standing query, its weight among the others and how often it is asked at most.
+    priority and max_rate_hz: of a standing query, its weight among the others and how often it is asked at most; camera: whose frame it is
+    about, None where it came by that camera's own topic or there is one; anytime: whether answers are sent as they get better.
     """
 
     text: str
@@ -39,6 +39,8 @@ class Request:
     looks: int | None = None
     priority: float = 1.0
     max_rate_hz: float | None = None
+    camera: str | None = None
+    anytime: bool | None = None
 
     @property
     def key(self):
@@ -68,12 +70,25 @@ def parse_watch(text):
 
 
 def parse_unwatch(text):
-    """Key of the standing query that a message on ~/unwatch names: its id (or {"id": ...}), or its text. Raises QueryError."""
+    """(key, camera or None) of the standing query that a message on ~/unwatch names: its id (or {"id": ...}), or its text.
+
+    Raises QueryError.
+    """
     data = _data(text)
     if isinstance(data, str):
-        return data
-    _keys(data, ("id",))
-    return _id(data.get("id"), "id")
+        return data, None
+    _keys(data, ("id", "camera"))
+    return _id(data.get("id"), "id"), _camera(data)
+
+
+def with_anytime(text):
+    """The message that asks the same with `anytime` where it does not say; what cannot be asked as it is."""
+    try:
+        data = _data(text)
+    except QueryError:
+        return text
+    data = {"query": data} if isinstance(data, str) else data
+    return text if "cancel" in data else json.dumps({"anytime": True, **data})
 
 
 def id_of(text):
@@ -81,6 +96,14 @@ def id_of(text):
     try:
         data = _data(text)
         return _id(data.get("id", data.get("cancel")), "id")
+    except (QueryError, AttributeError):
+        return None
+
+
+def camera_of(text):
+    """The camera that a message names, however wrong the rest of it is; None where it names none."""
+    try:
+        return _camera(_data(text))
     except (QueryError, AttributeError):
         return None
 
@@ -123,7 +146,10 @@ def _request(data, allowed):
     _keys(data, allowed)
     values = {name: _number(data[name], name) for name in LIMITS if data.get(name) is not None}
     given = _id(data["id"], "id") if data.get("id") is not None else None
-    return Request(_text(data), given, **values)
+    anytime = data.get("anytime")
+    if anytime is not None and not isinstance(anytime, bool):
+        raise QueryError(f"query has the anytime {_short(anytime)} where true or false is needed")
+    return Request(_text(data), given, **values, camera=_camera(data), anytime=anytime)
 
 
 def _text(data):
@@ -160,10 +186,14 @@ def _id(value, where):
     return value
 
 
+def _camera(data):
+    return _id(data["camera"], "camera") if data.get("camera") is not None else None
+
+
 def _number(value, name):
     low, high, whole = LIMITS[name]
     fine = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if not fine or not isfinite(value) or not low <= value <= high:
+    if not fine or not low <= value <= high:  # no comparison with NaN holds; a whole number may be too long for a float
         kind = "whole number" if whole else "number"
         raise QueryError(f"query has the {name} {_short(value)} where a {kind} from {low} to {high} is needed")
     return value

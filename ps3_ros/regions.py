@@ -53,12 +53,13 @@ class Component:
         return values[self.top : self.top + h, self.left : self.left + w]
 
 
-def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed, maps=None):
+def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed, maps=None, closer=None):
     """Regions of one question, best first: a list of answer.Region, and the best score of each label, float64 [C].
 
     look: encoder.Look, of at least one patch; relevance: float32 [g, g]; vectors: text embeddings of the labels, float32 [C, E], raw;
     token_embeddings: float32 [N, E], each token pooled alone; embed: function of a mask bool [R, N] that gives float32 [R, E].
     maps: float32 [C, g, g], the relevance of each label by itself, without a prior; None = `relevance` for all.
+    closer: close_up.Closer, which looks again at the best candidates: a third of their match is then the close-up's.
     """
     settings, text = plan.settings, normalised(vectors)
     token_match = np.einsum("ne,ce->nc", normalised(token_embeddings), text).max(axis=1)
@@ -75,7 +76,13 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
     cosine = np.einsum("re,ce->rc", normalised(embed(mask)), text).astype(np.float64)
     cosine = cosine.reshape(len(SURROUNDINGS), len(boxes), -1).mean(axis=0)
     evidence = relevance_logits(boxes, np.broadcast_to(relevance, (len(labels), *relevance.shape)) if maps is None else maps, plan)
-    scores = sigmoid(settings.logit_scale * (cosine + RELEVANCE_WEIGHT * evidence) + settings.logit_bias)  # [R, C]
+    score = lambda cosine: sigmoid(settings.logit_scale * (cosine + RELEVANCE_WEIGHT * evidence) + settings.logit_bias)  # noqa: E731
+    scores = score(cosine)  # [R, C]
+    if closer is not None and closer.count:
+        again = suppress(boxes, scores.max(axis=1))[: closer.count]
+        closely, boxes[again] = closer(boxes[again])
+        cosine[again] = (len(SURROUNDINGS) * cosine[again] + closely) / (len(SURROUNDINGS) + 1)
+        scores = score(cosine)
     best = scores.max(axis=1)
     kept = suppress(boxes, best)[:MAX_REGIONS]
     limits = [plan.width, plan.height] * 2

@@ -176,3 +176,9 @@ def resize_area(pixels, height, width):
     if (height - h) * (width - w) < 0:  # OpenCV leaves true areas where one axis grows and the other shrinks: shrink first
         pixels = cv2.resize(pixels, (min(w, width), min(h, height)), interpolation=cv2.INTER_AREA)
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def halved(pixels, least):
+    """uint8 [H, W, 3] -> [H / 2, W / 2, 3], means of 2 x 2 pixels; as it is where a side is odd, or would be shorter than `least`."""
+    h, w = pixels.shape[:2]
+    return pixels if h % 2 or w % 2 or min(h, w) < 2 * least else cv2.resize(pixels, (w // 2, h // 2), interpolation=cv2.INTER_AREA)

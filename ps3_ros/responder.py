@@ -4,12 +4,10 @@ import gc
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from .answer import Answer, frame_fields
-from .ask import AskDetail
+from .ask import Asker
 from .deadline import Pacer, measure
 from .errors import BackendError, FrameError, Ps3Error
 from .recovery import Backoff, Ladder
-from .selection import Selection
 from .text import split_choices
 
 FAILURES = (BackendError, MemoryError)  # a backend's; anything else is a fault of ours, which another backend would not mend
@@ -32,12 +30,15 @@ class Responder:
         backend: name of the one that was asked for; fallbacks: names to try in its place, in this order.
         asker: one that is open already, of `backend`; None opens it at the first mend().
         log: function of (kind, sentence).
+
+    Each camera (a name, or None where there is one) keeps the frame that was set for it, on the same open backend.
     """
 
     def __init__(self, make, backend, fallbacks=(), asker=None, log=lambda kind, sentence: None):
         self._make, self._wanted, self._log = make, backend, log
         self._names = tuple(dict.fromkeys((backend, *fallbacks)))
         self.asker, self.pacer, self.ladder = asker, Pacer(), Ladder()
+        self._askers, self._probe = {}, None  # camera: Asker; what costs are measured with, while they are
         self.model, self.backend = "", backend
         self.trouble = None  # what is wrong with the backend, one sentence; None while nothing is
         self._retry = Backoff()
@@ -60,8 +61,9 @@ class Responder:
 
     def prepare(self):
         """Measures costs, which is also a self-test of every graph. Raises BackendError or MemoryError."""
-        costs = measure(self.asker, glance_only)
-        self.pacer = Pacer(costs)
+        self._probe = self.asker.beside(plain=True)
+        costs = measure(self._probe, Asker.glance_answer)
+        self._probe, self.pacer = None, Pacer(costs)
         self._log(
             "measured",
             f"a new 4K frame costs {costs.frame_ms:.0f} ms, a question {costs.ask_ms[0]:.0f} ms from the glance alone and "
@@ -72,7 +74,8 @@ class Responder:
         """Opens the backend anew, or a fallback, or at least one whose glance works. Returns whether any works."""
         before, reason, glancing = self.backend, self.trouble or "the backend failed", None
         for name in self._names:
-            self.asker = None  # before a new one is opened: there may not be memory for two
+            self._close()  # before a new one is opened: there may not be memory for two
+            self._probe = None
             gc.collect()
             try:
                 self.asker = self._make(name)
@@ -80,7 +83,7 @@ class Responder:
             except Exception as error:  # whatever a runtime raises while it opens: the next one is tried
                 reason = sentence(error)
                 self._log("failure", f"backend {name} does not work: {reason}")
-                if glancing is None and self.asker is not None and self.asker.glance is not None:
+                if glancing is None and self._probe is not None and self._probe.glance is not None:
                     glancing = name
                 continue
             self._opened()
@@ -89,7 +92,7 @@ class Responder:
             self.trouble = self._in_place
             self._log("failure", f"backend {name} was opened in place of {before}, which failed")
             return True
-        self.asker = None
+        self._close()
         self._retry.failed()
         self.trouble = f"no backend works ({reason}); check the machine's memory and the bundle"
         if glancing is not None:
@@ -104,22 +107,32 @@ class Responder:
             self.trouble = f"no backend can look closely ({reason}), so answers come from the glance alone"
         return self.asker is not None
 
+    def _close(self):
+        self.asker, self._askers = None, {}
+
     def _opened(self):
         self.model, self.backend = self.asker.encoder.bundle.manifest.model_name, self.asker.encoder.backend.name
 
-    def set_frame(self, frame):
+    def set_frame(self, frame, camera=None):
         """Runs the glance. A backend that fails is closed (needs_mending). Raises BackendError, FrameError."""
-        if self.asker is None:
-            raise BackendError(self.trouble or "no backend is open; configure the node")
         try:
-            self.asker.set_frame(frame)
+            self._of(camera).set_frame(frame)
         except FAILURES as error:
             self.broken(error)
             raise
 
     def broken(self, error):
         """Closes the backend after a failure that looking at less does not mend."""
-        self.trouble, self.asker = sentence(error), None
+        self.trouble = sentence(error)
+        self._close()
+
+    def _of(self, camera):
+        """The camera's Asker. Raises BackendError where no backend is open."""
+        if self.asker is None:
+            raise BackendError(self.trouble or "no backend is open; configure the node")
+        if camera not in self._askers:
+            self._askers[camera] = self.asker.beside() if self._askers else self.asker
+        return self._askers[camera]
 
     @property
     def look_patches(self):
@@ -146,55 +159,57 @@ class Responder:
                 allowed, note = fit, f"the deadline left time for {fit} of {allowed} patches"
         return Plan(allowed, self.pacer.predict(allowed, new), note)
 
-    def answer(self, text, plan, looks=None):
-        """(Answer, AskDetail) of a question on the frame. Where a look fails, at fewer patches, then from the glance alone.
+    def answers(self, text, plan, looks=None, camera=None, prior=None, anytime=False):
+        """(Answer, AskDetail) of a question on the camera's frame, one after the other: a generator, of one where not `anytime`.
 
-        Raises QueryError, FrameError; BackendError where not even the glance helps.
+        Where a look fails, at fewer patches, then from the glance alone; what was given before it stands. The last one is final.
+        prior: as Asker.ask takes it. Raises QueryError, FrameError; BackendError where not even the glance helps.
         """
-        new = sum(label not in self.asker.encoder.text_encoder.cache for label in split_choices(text))
-        allowed, note = plan.allowed, plan.note
+        asker, new = self._of(camera), sum(label not in self.asker.encoder.text_encoder.cache for label in split_choices(text))
+        allowed, note, spent, given = plan.allowed, plan.note, 0.0, False
         while True:
             start = perf_counter()
             try:
-                if allowed == 0:
-                    answer = glance_only(self.asker, text)
-                elif looks is not None and allowed >= looks * self.asker.settings.max_patches:
-                    answer = self.asker.ask(text, looks=looks)
-                else:
-                    answer = self.asker.ask(text, tokens=allowed)
+                for answer in _ask(asker, text, allowed, looks, prior, anytime and not given):
+                    spent += perf_counter() - start
+                    if answer.final:
+                        break
+                    given = True
+                    yield replace(answer, patches_allowed=allowed, note=note), asker.detail
+                    start = perf_counter()
                 break
             except FAILURES as error:
+                spent = 0.0
                 self.trouble = sentence(error)
                 self._log("failure", f"a look at {allowed} patches failed: {self.trouble}")
                 if allowed == 0 or not self.ladder.failed():
                     raise
-                allowed = min(allowed, int(self.ladder.share * self.asker.settings.max_patches))
+                allowed = min(allowed, int(self.ladder.share * asker.settings.max_patches))
                 note = f"the backend failed ({self.trouble}), so at most {allowed} patches were looked at"
-        self.pacer.learn(answer.patches_used, (perf_counter() - start) * 1e3, new)
+        self.pacer.learn(answer.patches_used, spent * 1e3, new)
         if self.ladder.share > 0:
             self.ladder.worked()
             if self.ladder.share == 1:
                 self.trouble = self._in_place
-        return replace(answer, patches_allowed=allowed, note=note), self.asker.detail
+        yield replace(answer, patches_allowed=allowed, note=note), asker.detail
 
-    def saliency(self):
-        """Bottom-up relevance of the frame: float32 [g, g]. Raises FrameError, BackendError."""
-        return self.asker.encoder.saliency(_glance(self.asker))
+    def saliency(self, camera=None):
+        """Bottom-up relevance of the camera's frame: float32 [g, g]. Raises FrameError, BackendError."""
+        asker = self._of(camera)
+        if asker.glance is None:
+            raise FrameError("no frame is set; call set_frame with a camera image before asking")
+        return asker.encoder.saliency(asker.glance)
 
 
-def glance_only(asker, query):
-    """Answer without a look: nothing is found or ruled out (looked_fraction 0), but relevance tells where to look (`asker.detail`)."""
-    start, glance, encoder = perf_counter(), _glance(asker), asker.encoder
-    vectors = encoder.text(split_choices(query))
-    relevance = encoder.relevance(glance, vectors)
-    for n in range(1, len(vectors.text)):
-        relevance = relevance.clip(min=encoder.relevance(glance, vectors, n))
-    asker.detail = AskDetail(relevance, Selection.none(glance.plan), glance.plan, ())
-    answer = Answer(query=query, found=False, model=encoder.bundle.manifest.model_name, backend=encoder.backend.name)
-    stages = {**answer.stage_ms, "text": round(vectors.ms, 3), "total": round((perf_counter() - start) * 1e3, 3)}
-    stamp = glance.frame.stamp_ns
-    age = round((asker.clock() - stamp) / 1e6, 3) if stamp else None
-    return replace(answer, stage_ms=stages, age_ms=age, **frame_fields(glance.frame))
+def _ask(asker, text, allowed, looks, prior, anytime):
+    """The answers of an Asker within `allowed` patches: an iterable."""
+    if allowed == 0:
+        return [asker.glance_answer(text, prior)]
+    full = looks is not None and allowed >= looks * asker.settings.max_patches
+    budget = {"looks": looks} if full else {"tokens": allowed}
+    if anytime:
+        return asker.answers(text, **budget, prior=prior)
+    return [asker.ask(text, **budget, prior=prior)]
 
 
 def sentence(error):
@@ -202,9 +217,3 @@ def sentence(error):
     if isinstance(error, MemoryError):
         return f"out of memory ({str(error) or 'MemoryError'}); look at fewer patches"
     return str(error) if isinstance(error, Ps3Error) else f"{type(error).__name__}: {error}"
-
-
-def _glance(asker):
-    if asker.glance is None:
-        raise FrameError("no frame is set; call set_frame with a camera image before asking")
-    return asker.glance

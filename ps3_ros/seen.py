@@ -1,5 +1,6 @@
 """What was looked at on one frame: every patch is encoded once, for however many questions are asked about it."""
 
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -8,10 +9,11 @@ from .encoder import Look
 from .selection import Selection
 
 KEPT_LOOKS = 16  # full looks whose tokens a new question finds: 40 MB for a nano
+NOTHING_MS = {"cut": 0.0, "look": 0.0}
 
 
 class Seen:
-    """Tokens and token embeddings of a frame's patches, kept from question to question.
+    """Tokens and token embeddings of a frame's patches, kept from look to look, and from question to question where they share it.
 
     A patch keeps the tokens of the look that first encoded it. It saw the glance and that look's other patches then, so a later question
     gets tokens that differ a little from those of a look of its own, as they do between several looks at one frame.
@@ -19,12 +21,15 @@ class Seen:
 
     def __init__(self, encoder, glance):
         self.encoder, self.glance = encoder, glance
-        self._forget()
+        self.known = Selection.none(glance.plan)
+        self.order = [np.empty(0, np.int64) for _ in glance.plan.grids]  # patches in the order of the rows
+        self.rows, self.names = {}, ()  # name: one array a scale, from the second look on: a first one may stay on its GPU; names: a look's
+        self.first = None  # (Look, its rows beside its own) while there is no other
 
-    def trim(self):
-        """Before a question: forgets everything where more is kept than KEPT_LOOKS looks; it is encoded again as it is asked for."""
-        if self.known.count > KEPT_LOOKS * self.encoder.settings.max_patches:
-            self._forget()
+    @property
+    def full(self):
+        """Whether more is kept than KEPT_LOOKS looks, so that the next question should begin with a new one."""
+        return self.known.count > KEPT_LOOKS * self.encoder.settings.max_patches
 
     def look(self, selection):
         """Encodes the patches of `selection` (at most max_patches) that were not seen before. Returns their number and milliseconds.
@@ -33,33 +38,58 @@ class Seen:
         """
         missing = without(selection, self.known)
         if missing.count == 0:
-            return 0, {"cut": 0.0, "look": 0.0, "region": 0.0}
+            return 0, {**NOTHING_MS, "region": 0.0}
         look = self.encoder.look(self.glance, missing)
+        return missing.count, {**look.ms, "region": self.keep(look)}
+
+    def keep(self, look, **more):
+        """Keeps a look at patches that are not known. more: further arrays with a row a token. Returns milliseconds."""
         start = perf_counter()
-        embeddings = self.encoder.embed_tokens(look)
-        ms = {**look.ms, "region": (perf_counter() - start) * 1e3}
-        split = np.cumsum([len(patches) for patches in missing.patches])[:-1]
-        for name, values in (("tokens", look.tokens), ("boxes", look.boxes), ("embeddings", embeddings)):
-            self.rows[name] = [np.concatenate(pair) for pair in zip(self.rows[name], np.split(values, split), strict=True)]
-        order = [np.concatenate(pair) for pair in zip(self.order, missing.patches, strict=True)]
-        self.order, self.known = order, self.known.union(missing)
-        return missing.count, ms
+        more["embeddings"] = self.encoder.embed_tokens(look)
+        if self.known.count == 0:
+            self.first = look, more
+        else:
+            self._spread()
+            self._append(look, more)
+        self.known = self.known.union(look.selection)
+        return (perf_counter() - start) * 1e3
 
     def gather(self, selection):
         """(Look, token embeddings float32 [N, E]) of patches that were all seen. Its ms are 0: `look` has told them."""
+        if self.first is not None and selection.count == self.known.count:
+            look, more = self.first
+            return replace(look, selection=selection, ms=dict(NOTHING_MS)), more["embeddings"]
+        if selection.count == 0:
+            look = self.encoder.look(self.glance, selection)
+            return look, self.encoder.embed_tokens(look)
+        self._spread()
+        rows = self.rows_of(selection, *self.rows)
+        embeddings = rows.pop("embeddings")
+        return Look(selection=selection, ms=dict(NOTHING_MS), **{name: rows[name] for name in self.names}), embeddings
+
+    def rows_of(self, selection, *names):
+        """{name: rows of the patches of `selection`, all of them seen}."""
+        self._spread()
         places = []
         for order, wanted in zip(self.order, selection.patches, strict=True):
             by_patch = np.argsort(order)
             places.append(by_patch[np.searchsorted(order, wanted, sorter=by_patch)])
-        rows = {name: np.concatenate([part[at] for part, at in zip(parts, places, strict=True)]) for name, parts in self.rows.items()}
-        return Look(rows["tokens"], selection, rows["boxes"], {"cut": 0.0, "look": 0.0}), rows["embeddings"]
+        return {name: np.concatenate([part[at] for part, at in zip(self.rows[name], places, strict=True)]) for name in names}
 
-    def _forget(self):
-        settings, scales = self.encoder.settings, len(self.glance.plan.grids)
-        widths = {"tokens": settings.dim, "boxes": 4, "embeddings": settings.embed_dim}
-        self.known = Selection.none(self.glance.plan)
-        self.order = [np.empty(0, np.int64) for _ in range(scales)]  # patches in the order of the rows
-        self.rows = {name: [np.empty((0, width), np.float32) for _ in range(scales)] for name, width in widths.items()}
+    def _spread(self):
+        """Moves the first look into the rows."""
+        if self.first is not None:
+            (look, more), self.first = self.first, None
+            self._append(look, more)
+
+    def _append(self, look, more):
+        split = np.cumsum([len(patches) for patches in look.selection.patches])[:-1]
+        self.names = tuple(look.rows)
+        for name, values in {**look.rows, **more}.items():
+            parts = np.split(np.asarray(values), split)
+            kept = self.rows.get(name)
+            self.rows[name] = parts if kept is None else [np.concatenate(pair) for pair in zip(kept, parts, strict=True)]
+        self.order = [np.concatenate(pair) for pair in zip(self.order, look.selection.patches, strict=True)]
 
 
 def without(selection, other):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from .budget import share_budget
@@ -9,6 +10,7 @@ from .errors import QueryError
 
 EPS = 1e-6  # under a vector's length: safe in half precision too
 SHARPNESS, LIMIT = 5.0, 10.0  # of the logit, before the sigmoid
+CERTAIN = 1e-7  # a prior of 1 is a logit of 16: before all relevance, and still a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +60,13 @@ def sigmoid(logit):
 
 
 def adaptive_max(values, g):
-    """Largest value under each of g x g cells: [h, w] -> [g, g]; a cell spans floor(i * h / g) to ceil((i + 1) * h / g)."""
-    for axis in (0, 1):
+    """Largest value under each of g x g cells (g: int), or of g's rows x cols: [h, w] -> [g, g].
+
+    A cell spans floor(i * h / g) to ceil((i + 1) * h / g).
+    """
+    for axis, count in enumerate((g, g) if isinstance(g, int) else g):
         n = values.shape[axis]
-        spans = [slice(i * n // g, -(-(i + 1) * n // g)) for i in range(g)]
+        spans = [slice(i * n // count, -(-(i + 1) * n // count)) for i in range(count)]
         values = np.stack([(values[span] if axis == 0 else values[:, span]).max(axis=axis) for span in spans], axis=axis)
     return values
 
@@ -92,31 +97,32 @@ def select(relevance, plan, max_patches, taken=None, tokens=None):
     return Selection(tuple(_first(order, plan, s, share, taken.patches[s]) for s, share in enumerate(shares)))
 
 
-def select_for_all(maps, plan, max_patches, taken=None):
-    """Selection of one look that several questions share: each in turn takes an equal part of what is left, beside those before it.
+def select_for_all(maps, plan, tokens, taken=None, weights=None):
+    """Selection of one look that several questions share: each in turn takes its part of what is left, beside those before it.
 
-    maps: float [Q, g, g], a question's relevance each. What two questions want is taken once, and the later one's part goes further.
+    maps: float [Q, g, g], a question's relevance each; tokens: patches in all, at most a full look's; weights: [Q] numbers above 0, a
+    question's part of the look (None = equal). What two questions want is taken once, and the later one's part goes further.
     """
-    taken = Selection.none(plan) if taken is None else taken
-    chosen = Selection.none(plan)
+    taken, chosen = Selection.none(plan) if taken is None else taken, Selection.none(plan)
+    weights = np.ones(len(maps)) if weights is None else np.asarray(weights, np.float64)
     for n, relevance in enumerate(maps):
-        part = (max_patches - chosen.count) // (len(maps) - n)
+        part = int((tokens - chosen.count) * weights[n] / weights[n:].sum())
         if part:
-            chosen = chosen.union(select(relevance, plan, max_patches, taken.union(chosen), part))
+            chosen = chosen.union(select(relevance, plan, plan.settings.max_patches, taken.union(chosen), part))
     return chosen
 
 
-def _first(order, plan, s, share, taken):
-    """The first `share` patches of scale s in cell order that are not taken, sorted."""
+def _first(order, plan, s, share, taken, shape=None):
+    """The first `share` patches of scale s in cell order that are not taken, sorted. shape: cells, (rows, cols); None = g x g."""
     if share == 0:
         return np.empty(0, np.int64)
-    g, cols = plan.settings.grid, plan.grids[s].cols
-    row_cell, col_cell = plan.cell_of(s)
-    row_start, col_start = np.searchsorted(row_cell, np.arange(g + 1)), np.searchsorted(col_cell, np.arange(g + 1))
-    i, j = np.divmod(order, g)
+    (high, wide), rows, cols = shape or (plan.settings.grid,) * 2, plan.grids[s].rows, plan.grids[s].cols
+    row_cell, col_cell = np.arange(rows) * high // rows, np.arange(cols) * wide // cols  # as FramePlan.cell_of
+    row_start, col_start = np.searchsorted(row_cell, np.arange(high + 1)), np.searchsorted(col_cell, np.arange(wide + 1))
+    i, j = np.divmod(order, wide)
     heights, widths = (row_start[i + 1] - row_start[i]), (col_start[j + 1] - col_start[j])
     sizes = heights * widths
-    taken_cells = np.bincount(row_cell[taken // cols] * g + col_cell[taken % cols], minlength=g * g)
+    taken_cells = np.bincount(row_cell[taken // cols] * wide + col_cell[taken % cols], minlength=high * wide)
     visited = int(np.searchsorted(np.cumsum(sizes - taken_cells[order]), share)) + 1
     i, j, sizes, widths = i[:visited], j[:visited], sizes[:visited], widths[:visited]
     local = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # 0, 1, ... within each cell
@@ -125,3 +131,51 @@ def _first(order, plan, s, share, taken):
     if len(taken):
         patches = patches[~np.isin(patches, taken)]
     return np.sort(patches[:share]).astype(np.int64)
+
+
+def fine_relevance_map(select_features, aux_features, prompt, prompt_aux):
+    """As `relevance_map`, at the auxiliary branch's own resolution: float32 [a, a] in (0, 1); a place takes the largest of its neighbours.
+
+    Without an auxiliary branch it is relevance_map.
+    """
+    if aux_features is None:
+        return relevance_map(select_features, None, prompt, None)
+    g, a = int(round(len(select_features) ** 0.5)), aux_features.shape[1]
+    cosine = np.einsum("nd,d->n", normalised(select_features), normalised(prompt)).reshape(g, g)
+    cell = np.arange(a) * g // a
+    lengths = np.sqrt(np.einsum("dyx,dyx->yx", aux_features, aux_features))
+    aux = np.einsum("d,dyx->yx", normalised(prompt_aux), aux_features) / np.maximum(lengths, np.float32(EPS))
+    cosine = cv2.dilate(((cosine[cell[:, None], cell] + aux) / 2).astype(np.float32), np.ones((3, 3), np.uint8))
+    return sigmoid(np.clip(cosine * SHARPNESS, -LIMIT, LIMIT)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """What looks go by beside the question's relevance: a look that is guided chooses patch by patch, by fine_relevance_map.
+
+    gain: float [h, w] over the frame, added to relevance's logit: what is known from elsewhere for (above 0) or against a place;
+    prior: float [r, c] as combine_prior takes it, or None.
+    """
+
+    gain: np.ndarray
+    prior: np.ndarray | None = None
+
+
+def select_guided(relevance, guide, plan, max_patches, taken=None, tokens=None):
+    """As `select`, by relevance [a, a] of any resolution (fine_relevance_map) and a Guide."""
+    taken = Selection.none(plan) if taken is None else taken
+    raised = relevance if guide.prior is None else combine_prior(relevance, guide.prior)
+    raised = np.clip(np.asarray(raised, np.float64), CERTAIN, 1 - CERTAIN)
+    gain = cv2.resize(np.asarray(guide.gain, np.float32), raised.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return _select_fine(np.log(raised / (1 - raised)) + gain, plan, max_patches, taken, tokens)
+
+
+def _select_fine(priority, plan, max_patches, taken, tokens):
+    """As `select`, by a map [h, w] finer than the cells; a patch that covers several of its places has the largest."""
+    shares = share_budget(max_patches, plan.grids, [g.patches - len(p) for g, p in zip(plan.grids, taken.patches, strict=True)], tokens)
+    chosen = []
+    for s, (grid, share) in enumerate(zip(plan.grids, shares, strict=True)):
+        shape = min(priority.shape[0], grid.rows), min(priority.shape[1], grid.cols)
+        values = priority if shape == priority.shape else adaptive_max(priority, shape)
+        chosen.append(_first(np.argsort(-values.ravel(), kind="stable"), plan, s, share, taken.patches[s], shape))
+    return Selection(tuple(chosen))

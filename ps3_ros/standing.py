@@ -60,10 +60,10 @@ class Watchlist:
         order = [r.key for r in requests if r.key in kept]
         self._entries = {key: kept[key] for key in (*order, *(k for k in kept if k not in order))}
 
-    def any_due(self, default_rate_hz=None):
-        """Whether at least one may be asked now."""
+    def due(self, default_rate_hz=None):
+        """The requests that may be asked now. default_rate_hz: of those that name no rate; None: every frame."""
         now = self._clock()
-        return any(self._due(entry, now, default_rate_hz) for entry in self._entries.values())
+        return [entry.request for entry in self._entries.values() if self._due(entry, now, default_rate_hz)]
 
     def begin_round(self, default_rate_hz=None):
         """Requests to ask about a new frame, in their order. default_rate_hz: of those that name no rate; None: every frame."""

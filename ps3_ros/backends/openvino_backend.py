@@ -33,8 +33,8 @@ class OpenVinoBackend:
         except ImportError as error:
             raise BackendError(f"backend {name!r} needs OpenVINO, which cannot be imported ({error}); {INSTALL}") from error
         self.name, self.graphs = name, bundle.manifest.graphs
-        # float32 wherever the graph does not say otherwise: left alone, OpenVINO rounds to bfloat16 on CPUs that have it.
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        # Left alone, OpenVINO rounds to bfloat16 on CPUs that have it: right for what int8 leaves in floats, and for nothing else.
+        settings = {"PERFORMANCE_HINT": "LATENCY"} | ({} if bundle.manifest.precision == "int8" else {"INFERENCE_PRECISION_HINT": "f32"})
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         self.requests = {}

@@ -8,7 +8,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from ps3_ros.answer import STAGES, TIMING, Answer, Choice, Region
+from ps3_ros.answer import MEASURED, STAGES, TIMING, Answer, Choice, Region
 from ps3_ros.errors import Ps3Error, QueryError
 from ps3_ros.frame import Frame
 
@@ -44,9 +44,9 @@ def test_schema_is_a_schema():
 
 def test_schema_and_dataclasses_have_the_same_fields():
     assert set(SCHEMA["properties"]) == set(SCHEMA["required"]) == {f.name for f in fields(Answer)}
-    for name, kind in (("region", Region), ("choice", Choice)):
+    for name, kind, optional in (("region", Region, set(MEASURED)), ("choice", Choice, set())):
         definition = SCHEMA["$defs"][name]
-        assert set(definition["properties"]) == set(definition["required"]) == {f.name for f in fields(kind)}
+        assert set(definition["properties"]) == {*definition["required"], *optional} == {f.name for f in fields(kind)}
     assert set(SCHEMA["properties"]["stage_ms"]["required"]) == set(STAGES)
     assert set(SCHEMA["properties"]["timing"]["properties"]) == set(SCHEMA["properties"]["timing"]["required"]) == set(TIMING)
     assert SCHEMA["properties"]["schema_version"]["const"] == Answer("", True).schema_version
@@ -62,8 +62,11 @@ def test_answers_are_frozen():
         ANSWER.found = False
 
 
+PLACED = Region((1.0, 2.0, 3.0, 4.0), 0.5, "mug", 7, (0.6, 0.0, 0.8), (0.1, 0.1), (3.0, 0.0, 4.0), (1.0, *[0.0] * 8))
+
 ANSWERS = [
     ANSWER,
+    replace(ANSWER, camera="rear", final=False, regions=(PLACED, replace(PLACED, position=None, covariance=None, track=None))),
     replace(ANSWER, found=False, choices=(), regions=(), label=None, age_ms=None),
     replace(ANSWER, query="caf\u00e9 \u505c", frame_id=""),
     Answer.failed("", QueryError("query is empty")),
@@ -81,8 +84,14 @@ def test_json_comes_back_and_fits_the_schema(answer):
     assert Answer.from_json(text) == answer
 
 
+def test_what_was_not_measured_is_not_told():
+    regions = json.loads(ANSWERS[1].to_json())["regions"]
+    assert set(regions[0]) == {"box", "score", "label", *MEASURED}
+    assert set(regions[1]) == {"box", "score", "label", "bearing", "size"}
+
+
 def test_a_failed_answer_says_why_and_about_which_frame():
-    failed = ANSWERS[4]
+    failed = ANSWERS[5]
     assert failed.found is None and failed.error == "query is not UTF-8" and failed.query == "\ufffd"
     assert (failed.stamp, failed.frame_id, failed.width, failed.height) == ({"sec": 5, "nanosec": 7}, "cam", 50, 40)
 
@@ -118,6 +127,11 @@ BAD = [  # what is not an answer, words of the message
     (broken(regions=[{"box": [5, 0, 1, 1], "score": 0.5, "label": "x"}]), "x1 < x2"),
     (broken(regions=[{"box": [0, 0, 1, 1], "score": 1.5, "label": "x"}]), "score is 1.5"),
     (broken(regions=[{"box": [0, 0, 1, 1], "score": 0.5}]), "lacks 'label'"),
+    (broken(regions=[{"box": [0, 0, 1, 1], "score": 0.5, "label": "x", "bearing": [0, 1]}]), "bearing is .* where 3 numbers"),
+    (broken(regions=[{"box": [0, 0, 1, 1], "score": 0.5, "label": "x", "track": "a"}]), "track is 'a'"),
+    (broken(regions=[{"box": [0, 0, 1, 1], "score": 0.5, "label": "x", "speed": 1}]), "unknown field 'speed'"),
+    (broken(regions=[3]), "an object"),
+    (broken(camera=7), "camera is 7"),
     (broken(id=7), "id is 7"),
     (broken(final="yes"), "final is 'yes'"),
     (broken(timing={**ANSWER.timing, "real_ms": -1}), "timing.real_ms"),

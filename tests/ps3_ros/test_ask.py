@@ -104,10 +104,90 @@ def test_tokens_are_the_budget_in_all(asked, tokens, looks, used):
     assert (answer.looks, answer.patches_used, answer.patches_allowed) == (looks, used, tokens)
 
 
+def test_answers_grow_from_the_glance_to_the_last_look(asked):
+    whole = asked.ask("red | green mug", looks=3)
+    asked.set_frame(asked.glance.frame)
+    first, *others = answers = list(asked.answers("red | green mug", looks=3))
+    assert [a.looks for a in answers] == [0, 1, 2, 3] and [a.final for a in answers] == [False, False, False, True]
+    assert (first.found, first.regions, first.choices, first.label) == (False, (), (), None)
+    assert (first.looked_fraction, first.patches_used) == (0, 0)
+    for before, after in zip(others, others[1:], strict=False):
+        assert after.looked_fraction > before.looked_fraction and after.stage_ms["look"] > before.stage_ms["look"] > 0
+    for answer in others:
+        check(answer)
+    assert all(a.stage_ms["glance"] == first.stage_ms["glance"] > 0 and a.patches_allowed == 768 for a in answers)
+    assert (answers[-1].regions, answers[-1].choices, answers[-1].patches_used) == (whole.regions, whole.choices, whole.patches_used)
+    assert asked.detail.selection.count == whole.patches_used
+
+
+def test_the_answer_from_the_glance_says_where_to_look(asked):
+    first = next(asked.answers("a mug"))
+    relevance, alone = asked.detail.relevance, asked.glance_answer("a mug")
+    assert alone.final and (alone.looks, alone.patches_allowed, alone.found) == (0, 0, False)
+    np.testing.assert_array_equal(asked.detail.relevance, relevance)
+    jsonschema.validate(json.loads(first.to_json()), SCHEMA)
+    assert asked.ask("a mug").looks == 1
+
+
+def test_answers_are_about_the_frame_they_began_with(asked, frame):
+    expected, steps = asked.ask("a mug", looks=2), asked.answers("a mug", looks=2)
+    next(steps)
+    asked.set_frame(Frame(np.zeros((480, 640, 3), np.uint8)))
+    asked.ask("a mug")
+    *_, last = steps
+    assert (last.regions, last.stamp, last.width) == (expected.regions, expected.stamp, 3840)
+
+
+def test_bad_questions_fail_before_the_first_answer(asked):
+    for arguments in ({"query": ""}, {"query": "a mug", "looks": 0}, {"query": "a mug", "prior": np.ones(3)}):
+        with pytest.raises(QueryError):
+            asked.answers(**arguments)
+
+
+def test_shared_looks_encode_a_patch_once(tiny_bundle, frame):
+    asker = Asker(tiny_bundle, threads=1, share_looks=True)
+    asker.set_frame(frame)
+    first, prior = asker.ask("a mug"), np.zeros((4, 4), np.float32)
+    again, other = check(asker.ask("a mug")), check(asker.ask("stop sign", prior=np.eye(4, dtype=np.float32)))
+    assert first.stage_ms["look"] > 0 and again.stage_ms["look"] == again.stage_ms["cut"] == 0
+    assert (again.regions, again.patches_used) == (first.regions, first.patches_used)
+    assert other.patches_used == first.patches_used
+    asker.set_frame(frame)
+    assert asker.ask("a mug", prior=prior).stage_ms["look"] > 0  # another frame, nothing is known of it
+
+
+def test_one_look_for_all_questions(asked):
+    queries = ["a mug", "stop sign", "red | green mug"]
+    answers = [check(answer) for answer in asked.ask_all(queries, weights=[4, 1, 1])]
+    assert [a.query for a in answers] == queries and len({a.patches_used for a in answers}) == 1
+    assert answers[0].stage_ms["look"] > 0 and all(a.stage_ms["look"] == 0 for a in answers[1:])
+    assert len(answers[2].choices) == 2 and asked.detail.selection.count == answers[0].patches_used
+    (alone,) = asked.ask_all(["a mug"])
+    assert alone.regions == asked.ask("a mug").regions
+
+
+BAD_ROUNDS = [  # arguments of ask_all
+    {"queries": []},
+    {"queries": ["a mug", ""]},
+    {"queries": ["a mug"], "tokens": 257},
+    {"queries": ["a mug"], "tokens": 0},
+    {"queries": ["a mug", "stop sign"], "weights": [1]},
+    {"queries": ["a mug", "stop sign"], "weights": [1, 0]},
+]
+
+
+@pytest.mark.parametrize("arguments", BAD_ROUNDS)
+def test_bad_rounds(asked, arguments):
+    with pytest.raises(QueryError):
+        asked.ask_all(**arguments)
+
+
 def test_looking_ends_when_all_was_seen(asker):
     asker.set_frame(Frame(np.random.default_rng(0).integers(0, 256, (120, 640, 3), dtype=np.uint8)))
     answer = check(asker.ask("a mug", looks=50))
     assert answer.looked_fraction == 1 and answer.looks < 50 and answer.age_ms is None
+    *_, last = asker.answers("a mug", looks=50)
+    assert last.final and last.looks == answer.looks and last.regions == answer.regions
 
 
 def test_a_prior_says_where_to_look(asked):

@@ -117,7 +117,7 @@ def test_wrong_words_exit_with_2_and_show_the_usage(capsys, argv):
 def test_version_and_help(capsys):
     assert run(capsys, "--version")[:2] == (0, f"ps3_ros {__version__}\n")
     code, out, _ = run(capsys, "--help")
-    assert code == 0 and all(word in out for word in ("ask", "node", "demo", "bundle", "export", "examples:"))
+    assert code == 0 and all(word in out for word in ("ask", "node", "demo", "view", "replay", "bundle", "export", "examples:"))
 
 
 WITHOUT = (
@@ -137,7 +137,14 @@ def test_a_robot_without_torch_and_without_ros_asks_all_the_same(tiny_bundle, pi
 
 
 @pytest.mark.parametrize(
-    "modules, argv, extra", [("torch", ("export", "x", "--out", "y"), "[export]"), ("rclpy", ("node",), "[ros-wheels]")]
+    "modules, argv, extra",
+    [
+        ("torch", ("export", "x", "--out", "y"), "[export]"),
+        ("rclpy", ("node",), "[ros-wheels]"),
+        ("rosbags", ("replay", "a.mcap", "--query", "x"), "[replay]"),
+        ("aiohttp", ("view", "--image", "a.jpg"), "[view]"),
+        ("rclpy", ("view", "--ros"), "[ros-wheels]"),
+    ],
 )
 def test_what_an_extra_brings_is_named_where_it_is_missing(modules, argv, extra):
     done = run_without(modules, *argv)

@@ -214,6 +214,29 @@ def test_frame_images_are_the_two_images(make_settings, changed, shared):
         assert aux is None
 
 
+HALVED = [  # height, width, glance's side, auxiliary side (0: none), which of the two are made from the halved frame
+    (368, 642, 96, 160, (True, True)),
+    (368, 642, 96, 288, (False, False)),  # the glance's is made from the other, which is more than half of the frame
+    (368, 642, 96, 200, (True, False)),
+    (367, 642, 96, 160, (False, False)),  # an odd side
+    (642, 368, 192, 0, (False, False)),
+]
+
+
+@pytest.mark.parametrize(("height", "width", "size", "aux_size", "which"), HALVED)
+def test_images_of_a_halved_frame_are_means_too(make_settings, height, width, size, aux_size, which):
+    settings = make_settings(scales=(size, 2 * size), grid=size // 16, aux_size=aux_size)
+    rough, smooth = noise(height, width), cv2.GaussianBlur(noise(height, width), (0, 0), 3)
+    for pixels, limit in ((rough, 255 * (size / height + size / width)), (smooth, 3)):  # levels: at most half a pair at each edge
+        images = frame_images(Frame(pixels), settings)
+        exact = glance_image(Frame(pixels), settings), aux_image(Frame(pixels), settings) if aux_size else None
+        for image, mean, made_from_half in zip(images, exact, which, strict=True):
+            if mean is not None:
+                levels = (image - mean) * 127.5
+                assert np.abs(levels).max() <= limit and abs(levels.mean()) < 0.2  # OpenCV rounds halves of a level up: 0.125
+                assert pixels is smooth or made_from_half == (np.abs(levels).max() > 1.001)
+
+
 @pytest.mark.parametrize("resampling", ["area", "bicubic"])
 def test_images_can_be_written_in_place(make_settings, resampling):
     frame, settings = Frame(noise(367, 641)), make_settings(scales=(96, 192), grid=6, aux_size=288, resampling=resampling)

@@ -78,7 +78,7 @@ def test_its_arguments_are_described():
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
     arguments = get_launch_description_from_python_launch_file(str(LAUNCH_FILE)).get_launch_arguments()
-    assert {"image", "transport", "bundle", "backend", "params_file", "namespace", "autostart", "dds_profile"} == {
+    assert {"image", "cameras", "transport", "bundle", "backend", "params_file", "namespace", "autostart", "dds_profile"} == {
         a.name for a in arguments
     }
     assert all(a.description for a in arguments)
@@ -129,6 +129,18 @@ def test_without_autostart_it_waits_and_takes_compressed_images_and_a_parameter_
         given = environment_of(children_of(launched)[0])
         assert "FASTDDS_DEFAULT_PROFILES_FILE" not in given
         assert given["PS3_DDS_PROFILE"] == "none", "the node sets none itself either"
+    finally:
+        client.close()
+
+
+def test_several_cameras_are_heard_on_the_named_topic_of_each(launch, tiny_bundle):
+    domain = free_domain()
+    launch(domain, f"bundle:={tiny_bundle}", "cameras:=front,rear", "image:=image_raw")
+    client = Client(domain, node="ps3/rear", image="rear/image_raw")
+    try:
+        client.wait_connected()
+        assert client.ask_about("mug", FRAME, STAMP, "rear")["camera"] == "rear"
+        assert client.node.get_subscriptions_info_by_topic("/front/image_raw")
     finally:
         client.close()
 

@@ -350,10 +350,10 @@ def test_a_camera_that_stops_means_no_frame_never_an_old_one_and_a_warning(tiny_
 
 CALLBACK_FAILS = """
 import sys
-from ps3_ros import node
+from ps3_ros import desk, node
 
-put = node.Worker.put_query
-node.Worker.put_query = lambda worker, data: 1 / 0 if data == "break" else put(worker, data)
+put = desk.Desk.put_query
+desk.Desk.put_query = lambda worker, data: 1 / 0 if data == "break" else put(worker, data)
 sys.exit(node.main(sys.argv[1:]))
 """
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ps3_ros.overlay import FOUND, draw_overlay, write_picture
+from ps3_ros.overlay import FOUND, NOT_FOUND, draw_answers, draw_overlay, write_picture
 
 
 def answer(regions=(), found=True):
@@ -45,6 +45,17 @@ def test_a_box_is_drawn_where_the_region_is_in_the_reduced_picture():
     assert picture.shape == (1080, 1920, 3)
     green = (picture == FOUND).all(-1)
     assert green[495:605, 495:506].any() and not green[520:580, 515:580].any()  # the left edge, and nothing just inside it
+
+
+def test_several_answers_about_a_frame_share_one_picture():
+    pixels = np.full((900, 1600, 3), 200, np.uint8)
+    found, near = answer([region(800, 400, 860, 460)]), answer([region(1200, 300, 1260, 360)], found=False)
+    picture = draw_answers(pixels, ((near, detail(looked=(0,))), (found, detail(looked=(16 * 8 + 15,)))))
+    assert picture[850, 1550].tolist() == [200, 200, 200]  # what only one of them looked at is bright; the captions hide the other's
+    assert picture[500, 100].max() < 120
+    assert (picture[400:460, 790:870] == FOUND).all(-1).any() and (picture[300:360, 1190:1270] == NOT_FOUND).all(-1).any()
+    single = draw_overlay(pixels, found, detail(looked=(0,)))
+    np.testing.assert_array_equal(draw_answers(pixels, ((found, detail(looked=(0,))),)), single)
 
 
 @pytest.mark.parametrize("box", [(0, 0, 16, 16), (3824, 2144, 3840, 2160), (-5, -5, 4000, 3000)])

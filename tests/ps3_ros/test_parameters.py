@@ -80,7 +80,8 @@ def test_the_parameter_file_holds_every_parameter_with_its_default_and_applies_i
 
 def test_a_changed_parameter_file_applies_under_any_namespace(make, tmp_path):
     changed = tmp_path / "mine.yaml"
-    changed.write_text(CONFIG.read_text().replace("looks: 1", "looks: 3").replace('[""]', '["mug", "red | green traffic light"]'))
+    file = CONFIG.read_text().replace("looks: 1", "looks: 3")
+    changed.write_text(file.replace('queries: [""]', 'queries: ["mug", "red | green traffic light"]'))
     for arguments in ((), ("-r", "__ns:=/robot/front")):
         now = parameters.read(make("--params-file", str(changed), *arguments))
         assert now.looks == 3
@@ -98,6 +99,7 @@ def test_a_changed_parameter_file_applies_under_any_namespace(make, tmp_path):
         ("query_timeout_s:=-1.0", "give a number with a point from 0.0 to 3600.0"),
         ("standing_queries:=cup", "parameter standing_queries is 'cup'; give a list of texts"),
         ("standing_queries:=[1, 2]", "give a list of texts"),
+        ("cameras:=['front', '2nd']", "parameter cameras names '2nd'; give letters"),
     ],
 )
 def test_a_bad_value_at_the_start_is_one_sentence(make, given, sentence):
@@ -148,6 +150,17 @@ def test_a_bad_set_is_refused_and_changes_nothing(make, name, value, reason):
     assert not result.successful
     assert reason in result.reason
     assert parameters.read(node) == parameters.read(make())
+
+
+def test_what_is_read_again_without_a_change_is_the_same_and_a_change_is_seen_at_once(make):
+    node = make()
+    reader = parameters.Reader(node)
+    first = reader()
+    assert reader() is first == parameters.read(node)
+    assert set_one(node, "looks", 4).successful
+    assert reader().looks == 4
+    assert not set_one(node, "looks", 99).successful
+    assert reader().looks == 4
 
 
 def test_several_parameters_are_set_all_or_none(make):

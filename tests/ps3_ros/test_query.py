@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ps3_ros.errors import QueryError
-from ps3_ros.query import ASKED, LIMITS, WATCHED, Cancel, Request, id_of, parse_query, parse_unwatch, parse_watch
+from ps3_ros.query import ASKED, LIMITS, WATCHED, Cancel, Request, camera_of, id_of, parse_query, parse_unwatch, parse_watch
 from ps3_ros.text import split_choices
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "query.schema.json").read_text())
@@ -70,6 +70,8 @@ BAD = [  # message, words of the error
     ('{"query": "mug", "looks": true}', "looks True"),
     ('{"query": "mug", "looks": 65}', "looks 65"),
     ('{"query": "mug", "id": ""}', "id ''"),
+    ('{"query": "mug", "camera": 3}', "camera 3"),
+    ('{"query": "mug", "anytime": 1}', "anytime 1 where true or false"),
     ('{"query": "mug", "id": "a\\nb"}', "printable"),
     ('{"query": "mug", "choices": ["red"]}', "list of 2 to 32"),
     ('{"query": "a | b", "choices": ["red", "blue"]}', "use the one or the other"),
@@ -99,10 +101,20 @@ def test_standing_queries_have_a_priority_and_a_rate():
 
 
 def test_a_standing_query_ends_by_its_id_or_its_text():
-    assert parse_unwatch("car") == "car"
-    assert parse_unwatch('{"id": "c"}') == "c"
+    assert parse_unwatch("car") == ("car", None)
+    assert parse_unwatch('{"id": "c"}') == ("c", None)
+    assert parse_unwatch('{"id": "c", "camera": "rear"}') == ("c", "rear")
     with pytest.raises(QueryError):
         parse_unwatch('{"query": "c"}')
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [('{"query": "mug", "camera": "rear"}', "rear"), ('{"camera": "rear", "looks": 99}', "rear"), ('{"camera": 3}', None), ("mug", None),
+     ("{", None), ("", None)],
+)  # fmt: skip
+def test_the_camera_is_told_of_any_message(text, name):
+    assert camera_of(text) == name
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from ps3_ros.bundle import load_bundle
 from ps3_ros.errors import BackendError, QueryError
 from ps3_ros.frame import Frame
 from ps3_ros.recovery import QUIET_S, STEPS, Backoff, Ladder
-from ps3_ros.responder import Responder, glance_only
+from ps3_ros.responder import Responder
 
 FRAME = Frame(np.random.default_rng(4).integers(0, 256, (180, 320, 3), dtype=np.uint8), 5, "front")
 
@@ -45,7 +45,7 @@ def parts(tiny_bundle):
 
 
 def ask(responder, most=256, left_ms=None, looks=None):
-    return responder.answer("stop sign", responder.plan("stop sign", most, left_ms), looks)[0]
+    return next(responder.answers("stop sign", responder.plan("stop sign", most, left_ms), looks))[0]
 
 
 def test_with_nothing_wrong_the_answer_is_the_askers_own(parts):
@@ -59,7 +59,7 @@ def test_a_glance_alone_finds_and_rules_out_nothing(parts):
     responder, *_ = parts
     answer = ask(responder, most=0)
     assert (answer.found, answer.regions, answer.looks, answer.looked_fraction, answer.frame_id) == (False, (), 0, 0.0, "front")
-    two = glance_only(responder.asker, "red | green traffic light")
+    two = responder.asker.glance_answer("red | green traffic light")
     assert two.label is None
     assert responder.asker.detail.relevance.shape == (responder.asker.settings.grid,) * 2
 

@@ -89,11 +89,9 @@ def test_an_empty_selection(encoder, glance):
     assert look.tokens.shape == (0, 64) and embeddings.shape == (0, 64)
 
 
-def test_trim_forgets_only_what_is_too_much(encoder, glance, monkeypatch):
+def test_full_after_so_many_looks(encoder, glance, monkeypatch):
     seen, selection = Seen(encoder, glance), chosen(glance, FIRST)
     seen.look(selection)
-    seen.trim()
-    assert seen.known.count == selection.count
+    assert not seen.full
     monkeypatch.setattr(seen_module, "KEPT_LOOKS", 0)
-    seen.trim()
-    assert seen.known.count == 0 and seen.look(selection)[0] == selection.count
+    assert seen.full and seen.gather(selection)[0].tokens.shape == (selection.count, 64)  # a question in hand goes on with it

@@ -130,6 +130,19 @@ def test_what_two_questions_want_is_taken_once():
     assert not any(np.isin(a, b).any() for a, b in zip(later.patches, shared.patches, strict=True))
 
 
+def test_a_weight_is_a_part_of_the_look():
+    plan = FramePlan.of(640, 640, small_settings())
+    shared = select_for_all([one_hot(0, 3), one_hot(2, 1)], plan, 256, weights=[3, 1])
+    cells = [np.isin(cell, shared.patches[2]).sum() for cell in (patches_of(plan, 0, 3), patches_of(plan, 2, 1))]
+    assert cells[0] == 100 and 40 < cells[1] < 60  # of 256 patches 192 and 64, most of them at the finest scale, 100 a cell
+
+
+def patches_of(plan, i, j):
+    """Finest patches of a cell."""
+    rows, cols = plan.cell_of(2)
+    return np.flatnonzero((rows[:, None] == i) & (cols == j))
+
+
 def test_more_questions_than_patches():
     plan = FramePlan.of(640, 640, small_settings())
     maps = np.random.default_rng(0).random((9, 4, 4))

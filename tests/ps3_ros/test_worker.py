@@ -14,7 +14,7 @@ from ps3_ros.frame import Frame
 from ps3_ros.limited_log import LimitedLog
 from ps3_ros.query import Request
 from ps3_ros.responder import Responder
-from ps3_ros.worker import Asking, Worker
+from ps3_ros.worker import Asking, Desk, Office, Worker
 
 PIXELS = np.zeros((32, 32, 3), np.uint8)
 
@@ -39,7 +39,7 @@ class SlowAsker:
             raise BackendError("the backend broke; restart it")
         self.frames.append(frame)
 
-    def ask(self, query, looks=0, tokens=None):
+    def ask(self, query, looks=0, tokens=None, prior=None):
         self.started.set()
         assert self.gate.wait(10)
         if query == "too long":
@@ -71,16 +71,11 @@ def parts():
     """(worker, asker, answers, asking: a mutable box, log): resumed, and stopped at the end."""
     asker, answers, box, log = SlowAsker(), [], SimpleNamespace(now=Asking(query_timeout_s=5.0)), []
     responder = Unmeasured(lambda name: asker, "backend", asker=asker)
-    worker = Worker(
-        responder,
-        decode,
-        lambda answer, detail, frame: answers.append(answer),
-        lambda: box.now,
-        lambda *line: log.append(line),
-        queue_size=4,
-    )
+    office = Office(responder, lambda *line: log.append(line))
+    Desk(office, lambda answer, detail, frame: answers.append(answer), lambda: box.now, queue_size=4)
+    worker = Worker(office, decode)
     worker.resume()
-    wait(lambda: worker._prepared, 30.0)
+    wait(lambda: worker.office.prepared, 30.0)
     yield worker, asker, answers, box, log
     asker.gate.set()
     worker.stop()
@@ -96,8 +91,8 @@ def wait(ready, timeout_s=10.0):
 def test_a_query_is_answered_about_the_newest_image(parts):
     worker, asker, answers, *_ = parts
     for image in "123":
-        worker.put_image(image)
-    worker.put_query("mug")
+        worker.desks[0].put_image(image)
+    worker.desks[0].put_query("mug")
     wait(lambda: answers)
     assert [f.frame_id for f in asker.frames] == ["3"], "the others were never looked at"
     assert (answers[0].query, answers[0].frame_id, answers[0].found) == ("mug", "3", True)
@@ -108,10 +103,10 @@ def test_while_one_is_looked_at_older_waiting_ones_are_dropped_and_counted(parts
     worker, asker, answers, box, _ = parts
     box.now = Asking(standing=ask_each("mug"))
     asker.gate.clear()
-    worker.put_image("1")
+    worker.desks[0].put_image("1")
     assert asker.started.wait(5)
     for image in ("2", "3", "4", "5"):
-        worker.put_image(image)
+        worker.desks[0].put_image(image)
     asker.gate.set()
     wait(lambda: len(answers) == 2)
     assert [a.frame_id for a in answers] == ["1", "5"]
@@ -123,10 +118,10 @@ def test_while_one_is_looked_at_older_waiting_ones_are_dropped_and_counted(parts
 def test_standing_queries_are_asked_about_every_frame_and_change_at_once(parts):
     worker, _, answers, box, _ = parts
     box.now = Asking(standing=ask_each("mug", "cup"))
-    worker.put_image("1")
+    worker.desks[0].put_image("1")
     wait(lambda: len(answers) == 2)
     box.now = Asking(standing=ask_each("car"), looks=3)
-    worker.put_image("2")
+    worker.desks[0].put_image("2")
     wait(lambda: len(answers) == 3)
     assert [(a.query, a.frame_id, a.looks) for a in answers] == [("mug", "1", 1), ("cup", "1", 1), ("car", "2", 3)]
 
@@ -135,10 +130,10 @@ def test_queries_and_standing_queries_take_turns(parts):
     worker, asker, answers, box, _ = parts
     box.now = Asking(standing=ask_each("s1", "s2", "s3"))
     asker.gate.clear()
-    worker.put_image("1")
+    worker.desks[0].put_image("1")
     assert asker.started.wait(5)
     for query in ("q1", "q2"):
-        worker.put_query(query)
+        worker.desks[0].put_query(query)
     asker.gate.set()
     wait(lambda: len(answers) == 5)
     assert [a.query for a in answers] == ["s1", "q1", "s2", "q2", "s3"]
@@ -148,25 +143,25 @@ def test_rounds_that_queries_cut_short_do_not_always_starve_the_same_standing_qu
     worker, _, answers, box, _ = parts
     box.now = Asking(standing=ask_each("s1", "s2", "s3"))
     worker.pause()
-    with worker._wake:  # frame by frame, each cut short by a query that came with the next image
-        worker._resumed = True
+    with worker.office.wake:  # frame by frame, each cut short by a query that came with the next image
+        worker.office.resumed = True
         for n in range(3):
-            worker._inbox.put_image(str(n))
-            worker._inbox.put_query(Request(f"q{n}"), 5.0, None)
-            worker._work(worker.responder, worker._turn)
+            worker.desks[0].inbox.put_image(str(n))
+            worker.desks[0].inbox.put_query(Request(f"q{n}"), 5.0, None)
+            worker._work(worker.responder, worker.office.turn, worker.desks[0])
     assert [a.query for a in answers if a.query.startswith("s")] == ["s1", "s2", "s3"]
 
 
 def test_a_query_waits_for_the_first_frame_and_gets_an_error_after_its_time(parts):
     worker, _, answers, box, _ = parts
     box.now = Asking(query_timeout_s=0.2)
-    worker.put_query("mug")
+    worker.desks[0].put_query("mug")
     wait(lambda: answers)
     assert answers[0].found is None
     assert answers[0].error.startswith("no frame came within 0.2 s; check that the camera publishes")
     box.now = Asking(query_timeout_s=5.0)
-    worker.put_query("cup")
-    worker.put_image("7")
+    worker.desks[0].put_query("cup")
+    worker.desks[0].put_image("7")
     wait(lambda: len(answers) == 2)
     assert (answers[1].query, answers[1].found, answers[1].stamp["nanosec"]) == ("cup", True, 7)
 
@@ -174,13 +169,13 @@ def test_a_query_waits_for_the_first_frame_and_gets_an_error_after_its_time(part
 def test_bad_images_are_counted_and_the_next_good_one_is_answered(parts):
     worker, _, answers, box, log = parts
     box.now = Asking(query_timeout_s=0.3)
-    worker.put_image("bad")
-    worker.put_query("mug")
+    worker.desks[0].put_image("bad")
+    worker.desks[0].put_query("mug")
     wait(lambda: answers)
     assert "no frame came within 0.3 s" in answers[0].error
     assert "the last image was refused: image is bad; send another" in answers[0].error
-    worker.put_image("2")
-    worker.put_query("mug")
+    worker.desks[0].put_image("2")
+    worker.desks[0].put_query("mug")
     wait(lambda: len(answers) == 2)
     assert answers[1].frame_id == "2"
     assert worker.counts()["bad_images"] == 1
@@ -189,11 +184,11 @@ def test_bad_images_are_counted_and_the_next_good_one_is_answered(parts):
 
 def test_a_bad_image_leaves_the_last_good_frame(parts):
     worker, _, answers, *_ = parts
-    worker.put_image("1")
-    worker.put_query("mug")
+    worker.desks[0].put_image("1")
+    worker.desks[0].put_query("mug")
     wait(lambda: answers)
-    worker.put_image("bad")
-    worker.put_query("cup")
+    worker.desks[0].put_image("bad")
+    worker.desks[0].put_query("cup")
     wait(lambda: len(answers) == 2)
     assert (answers[1].query, answers[1].frame_id) == ("cup", "1")
 
@@ -211,7 +206,7 @@ def test_a_bad_image_leaves_the_last_good_frame(parts):
 )
 def test_what_cannot_be_asked_is_answered_at_once(parts, query, sentence):
     worker, _, answers, *_ = parts
-    worker.put_query(query)
+    worker.desks[0].put_query(query)
     assert sentence in answers[0].error
     assert answers[0].found is None
     assert worker.counts()["bad_queries"] == 1
@@ -222,9 +217,9 @@ def test_what_cannot_be_asked_is_answered_at_once(parts, query, sentence):
 )
 def test_what_fails_later_is_answered_with_the_frame_it_was_about_and_the_next_is_answered(parts, query, sentence, count):
     worker, _, answers, *_ = parts
-    worker.put_image("3")
-    worker.put_query(query)
-    worker.put_query("mug")
+    worker.desks[0].put_image("3")
+    worker.desks[0].put_query(query)
+    worker.desks[0].put_query("mug")
     wait(lambda: len(answers) == 2)
     assert sentence in answers[0].error
     assert answers[0].frame_id == "3"
@@ -235,15 +230,15 @@ def test_what_fails_later_is_answered_with_the_frame_it_was_about_and_the_next_i
 def test_a_backend_that_fails_on_a_frame_leaves_none_and_the_next_frame_works(parts):
     worker, _, answers, box, _ = parts
     box.now = Asking(query_timeout_s=0.2)
-    worker.put_image("1")
-    worker.put_query("mug")
+    worker.desks[0].put_image("1")
+    worker.desks[0].put_query("mug")
     wait(lambda: answers)
-    worker.put_image("breaks")
-    worker.put_query("cup")
+    worker.desks[0].put_image("breaks")
+    worker.desks[0].put_query("cup")
     wait(lambda: len(answers) == 2)
     assert "the backend broke; restart it" in answers[1].error
-    worker.put_image("2")
-    worker.put_query("cup")
+    worker.desks[0].put_image("2")
+    worker.desks[0].put_query("cup")
     wait(lambda: len(answers) == 3)
     assert answers[2].frame_id == "2"
 
@@ -251,11 +246,11 @@ def test_a_backend_that_fails_on_a_frame_leaves_none_and_the_next_frame_works(pa
 def test_every_query_of_a_flood_gets_exactly_one_answer(parts):
     worker, asker, answers, *_ = parts
     asker.gate.clear()
-    worker.put_image("1")
-    worker.put_query("first")
+    worker.desks[0].put_image("1")
+    worker.desks[0].put_query("first")
     assert asker.started.wait(5)
     for n in range(50):
-        worker.put_query(f"q{n}")
+        worker.desks[0].put_query(f"q{n}")
     assert len(answers) == 46, "four wait, the others were told so at once"
     assert all("4 queries wait already" in a.error for a in answers)
     asker.gate.set()
@@ -266,19 +261,19 @@ def test_every_query_of_a_flood_gets_exactly_one_answer(parts):
 def test_a_pause_answers_what_waits_and_what_is_in_hand_once(parts):
     worker, asker, answers, *_ = parts
     asker.gate.clear()
-    worker.put_image("1")
-    worker.put_query("in hand")
+    worker.desks[0].put_image("1")
+    worker.desks[0].put_query("in hand")
     assert asker.started.wait(5)
-    worker.put_query("waiting")
+    worker.desks[0].put_query("waiting")
     assert worker.pause(timeout_s=0.1, reason="paused") is False
     assert [(a.query, a.error) for a in answers] == [("waiting", "paused"), ("in hand", "paused")]
-    worker.put_query("while paused")
+    worker.desks[0].put_query("while paused")
     worker.resume()
     asker.gate.set()
-    wait(lambda: not worker._step is not None)
+    wait(lambda: not worker.office.step is not None)
     assert len(answers) == 2, "the late answer was thrown away"
-    worker.put_image("2")
-    worker.put_query("mug")
+    worker.desks[0].put_image("2")
+    worker.desks[0].put_query("mug")
     wait(lambda: len(answers) == 3)
     assert answers[2].frame_id == "2"
 
@@ -286,10 +281,10 @@ def test_a_pause_answers_what_waits_and_what_is_in_hand_once(parts):
 def test_a_pause_lets_the_look_in_hand_end_and_delivers_its_answer(parts):
     worker, asker, answers, *_ = parts
     asker.gate.clear()
-    worker.put_image("1")
-    worker.put_query("in hand")
+    worker.desks[0].put_image("1")
+    worker.desks[0].put_query("in hand")
     assert asker.started.wait(5)
-    worker.put_query("waiting")
+    worker.desks[0].put_query("waiting")
     threading.Timer(0.1, asker.gate.set).start()
     assert worker.pause(timeout_s=5.0, reason="paused") is True
     assert [(a.query, a.error) for a in answers] == [("waiting", "paused"), ("in hand", None)]
@@ -297,7 +292,7 @@ def test_a_pause_lets_the_look_in_hand_end_and_delivers_its_answer(parts):
 
 def test_stop_ends_the_thread_and_answers_what_waits(parts):
     worker, _, answers, *_ = parts
-    worker.put_query("waiting")
+    worker.desks[0].put_query("waiting")
     start = time.monotonic()
     assert worker.stop() is True
     assert not worker.is_alive()
@@ -309,7 +304,7 @@ def test_stop_ends_the_thread_and_answers_what_waits(parts):
 def test_a_question_of_its_own_deadline_is_told_in_time_that_there_is_no_frame(parts):
     worker, _, answers, box, _ = parts
     box.now = Asking(query_timeout_s=60.0)
-    worker.put_query('{"query": "mug", "id": "m", "deadline_ms": 200}')
+    worker.desks[0].put_query('{"query": "mug", "id": "m", "deadline_ms": 200}')
     wait(lambda: answers)
     assert answers[0].error.startswith("no frame came within 0.2 s")
     assert answers[0].id == "m"
@@ -317,19 +312,19 @@ def test_a_question_of_its_own_deadline_is_told_in_time_that_there_is_no_frame(p
 
 def test_a_frame_that_is_too_old_counts_as_none(parts):
     worker, _, answers, box, _ = parts
-    worker.put_image("1")
-    worker.put_query("mug")
+    worker.desks[0].put_image("1")
+    worker.desks[0].put_query("mug")
     wait(lambda: answers)
     assert answers[0].error is None
     box.now = Asking(query_timeout_s=0.2, frame_timeout_s=0.1)
     time.sleep(0.15)
-    worker.put_query("cup")
+    worker.desks[0].put_query("cup")
     wait(lambda: len(answers) == 2)
     assert answers[1].error.startswith("no frame came within 0.2 s")
     assert "the last image came" in answers[1].error
-    worker.put_image("2")  # taken at once, but nobody asks
+    worker.desks[0].put_image("2")  # taken at once, but nobody asks
     time.sleep(0.15)
-    worker.put_query("car")
+    worker.desks[0].put_query("car")
     wait(lambda: len(answers) == 3)
     assert answers[2].error.startswith("no frame came"), "an image that waited too long is none either"
 
@@ -339,8 +334,8 @@ def test_a_glance_that_takes_longer_than_a_frame_may_be_old_still_gives_an_answe
     box.now = Asking(query_timeout_s=0.1, frame_timeout_s=0.2, standing=ask_each("s1", "s2"))
     glance = asker.set_frame
     asker.set_frame = lambda frame: (time.sleep(0.4), glance(frame))
-    worker.put_image("1")
-    worker.put_query("mug")
+    worker.desks[0].put_image("1")
+    worker.desks[0].put_query("mug")
     wait(lambda: len(answers) == 3)
     assert sorted((a.query, a.error) for a in answers) == [("mug", None), ("s1", None), ("s2", None)]
 
@@ -348,13 +343,13 @@ def test_a_glance_that_takes_longer_than_a_frame_may_be_old_still_gives_an_answe
 def test_a_cancelled_question_is_answered_once_whether_it_waits_or_is_in_hand(parts):
     worker, asker, answers, *_ = parts
     asker.gate.clear()
-    worker.put_image("1")
+    worker.desks[0].put_image("1")
     for name in ("in hand", "waiting", "kept"):
-        worker.put_query(json.dumps({"query": name, "id": name}))
+        worker.desks[0].put_query(json.dumps({"query": name, "id": name}))
         assert asker.started.wait(5)
-    worker.put_query('{"cancel": "waiting"}')
-    worker.put_query('{"cancel": "in hand"}')
-    worker.put_query('{"cancel": "in hand"}')
+    worker.desks[0].put_query('{"cancel": "waiting"}')
+    worker.desks[0].put_query('{"cancel": "in hand"}')
+    worker.desks[0].put_query('{"cancel": "in hand"}')
     assert [(a.id, a.error) for a in answers[:2]] == [("waiting", "the question was cancelled"), ("in hand", "the question was cancelled")]
     assert "no question with the id 'in hand' waits" in answers[2].error
     asker.gate.set()
@@ -366,25 +361,25 @@ def test_a_cancelled_question_is_answered_once_whether_it_waits_or_is_in_hand(pa
 def test_standing_queries_share_a_frames_patches_by_priority(parts):
     worker, _, answers, box, _ = parts
     box.now = Asking(standing_patches=40)
-    assert worker.put_watch('{"query": "car", "priority": 3}')
-    assert worker.put_watch("mug")
-    worker.put_image("1")
+    assert worker.desks[0].put_watch('{"query": "car", "priority": 3}')
+    assert worker.desks[0].put_watch("mug")
+    worker.desks[0].put_image("1")
     wait(lambda: len(answers) == 2)
     assert [(a.query, a.standing, a.patches_allowed) for a in answers] == [("car", True, 30), ("mug", True, 10)]
-    assert worker.put_unwatch("car")
-    assert not worker.put_unwatch("car")
+    assert worker.desks[0].put_unwatch("car")
+    assert not worker.desks[0].put_unwatch("car")
     assert "no standing query 'car'" in answers[-1].error
-    worker.put_image("2")
+    worker.desks[0].put_image("2")
     wait(lambda: len(answers) == 4)
     assert (answers[3].query, answers[3].patches_allowed) == ("mug", 40)
 
 
 def test_a_standing_query_with_a_rate_is_asked_no_more_often(parts):
     worker, _, answers, *_ = parts
-    assert worker.put_watch('{"query": "car", "max_rate_hz": 2}')
+    assert worker.desks[0].put_watch('{"query": "car", "max_rate_hz": 2}')
     start = time.monotonic()
     while time.monotonic() - start < 1.2:
-        worker.put_image("1")
+        worker.desks[0].put_image("1")
         time.sleep(0.02)
     assert 2 <= len(answers) <= 4
 
@@ -392,17 +387,17 @@ def test_a_standing_query_with_a_rate_is_asked_no_more_often(parts):
 def test_a_thread_that_hangs_is_left_behind_and_its_question_answered(parts):
     worker, asker, answers, *_ = parts
     asker.gate.clear()
-    worker.put_image("1")
-    worker.put_query("in hand")
+    worker.desks[0].put_image("1")
+    worker.desks[0].put_query("in hand")
     assert asker.started.wait(5)
-    worker.put_query("waiting")
+    worker.desks[0].put_query("waiting")
     wait(lambda: worker.hangs(0.05))
     assert worker.hangs(0.05)[0] == "look"
     assert worker.hangs(100.0) is None
     fresh = SlowAsker()
     worker.restart(Unmeasured(lambda name: fresh, "backend", asker=fresh), "it hung")
     assert [(a.query, a.error) for a in answers] == [("in hand", "it hung")]
-    worker.put_image("2")
+    worker.desks[0].put_image("2")
     wait(lambda: len(answers) == 2)
     assert (answers[1].query, answers[1].frame_id) == ("waiting", "2")
     asker.gate.set()  # the old one ends at last
@@ -416,8 +411,8 @@ def test_who_waits_while_a_backend_opens_is_told_when_its_time_is_over(parts):
     opening = threading.Event()
     box.now = Asking(query_timeout_s=0.1)
     worker.restart(Unmeasured(lambda name: opening.wait(20) and SlowAsker(), "backend"), "it hung")
-    worker.put_query("mug")
-    wait(lambda: worker._step is not None)
+    worker.desks[0].put_query("mug")
+    wait(lambda: worker.office.step is not None)
     time.sleep(0.2)
     worker.expire()
     assert "still being opened" in answers[0].error
@@ -429,20 +424,20 @@ def test_in_standby_saliency_is_looked_at_and_something_new_is_asked_about():
     asking = Asking(standby_rate_hz=50.0, wake_saliency=0.5, wake_queries=ask_each("person"), awake_s=60.0)
     asker = SlowAsker()
     responder = Unmeasured(lambda name: asker, "backend", asker=asker)
-    responder.saliency = lambda: np.full((2, 2), float(asker.frames[-1].frame_id) / 10)
-    worker = Worker(
-        responder, decode, lambda answer, *_: answers.append(answer), lambda: asking, print, glimpse=lambda *seen: glimpses.append(seen[1])
-    )
+    responder.saliency = lambda camera: np.full((2, 2), float(asker.frames[-1].frame_id) / 10)
+    office = Office(responder, print)
+    Desk(office, lambda answer, *_: answers.append(answer), lambda: asking, glimpse=lambda *seen: glimpses.append(seen[1]))
+    worker = Worker(office, decode)
     worker.resume()
     try:
-        worker.put_image("1")
+        worker.desks[0].put_image("1")
         wait(lambda: glimpses)
-        assert (glimpses[0].woke, answers, worker.idle_for()) == (False, [], "standby")
-        worker.put_image("8")
+        assert (glimpses[0].woke, answers, worker.desks[0].idle_for()) == (False, [], "standby")
+        worker.desks[0].put_image("8")
         wait(lambda: answers)
         assert (answers[0].query, answers[0].frame_id, answers[0].standing) == ("person", "8", True)
         assert glimpses[1].woke
-        assert worker.idle_for() == "awake"
+        assert worker.desks[0].idle_for() == "awake"
         assert worker.counts()["dropped"] == 0
     finally:
         worker.stop()

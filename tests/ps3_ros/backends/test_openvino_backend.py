@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,6 +42,18 @@ def test_a_whole_answer_is_the_same(bundle, backend):
     assert ours.backend == "openvino:cpu" and ours.patches_used == theirs.patches_used > 200
     assert close(askers[0].detail.relevance, askers[1].detail.relevance)
     assert abs(ours.regions[0].score - theirs.regions[0].score) < 1e-4
+
+
+@pytest.mark.parametrize(("precision", "exact"), [("fp32", True), ("fp16", True), ("int8", False)])
+def test_only_int8_may_round_what_stays_in_floats(bundle, precision, exact):
+    import openvino
+
+    manifest = replace(bundle.manifest, precision=precision, graphs={"region": bundle.manifest.graphs["region"]})
+    opened = open_backend(replace(bundle, manifest=manifest), "openvino:cpu", threads=1)
+    hint = opened.requests["region"].get_compiled_model().get_property("INFERENCE_PRECISION_HINT").to_string()
+    assert hint == "f32" or not exact
+    if not exact and "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        assert hint == "bf16"
 
 
 def test_outputs_stay_when_the_graph_runs_again(backend, bundle):

@@ -1,0 +1,191 @@
+"""What gaze across frames saves: recall of the asked thing's patches against patches a frame, with gaze and without.
+
+`python -m benchmarks.gaze`. A standing query is asked of every frame of generated camera sequences (sequences.py) at several budgets; each
+budget and way has a memory of its own. Seeds from TUNED on were not looked at while the gaze's numbers were chosen.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from tqdm import tqdm
+
+from ps3_ros.ask import Asker
+from ps3_ros.bundle import default_bundle
+from ps3_ros.exits import exit_code
+from ps3_ros.flow import estimate_flow, grey_image
+from ps3_ros.frame import Frame
+from ps3_ros.gaze import Gaze
+
+from .report import machine, print_table, save_plot, write_json
+
+BUDGETS = (1024, 512, 256, 128, 64)
+WAYS = ("without gaze", "with gaze")
+NO_MEMORY = "without memory"  # a gaze that forgets at each frame: what choosing patch by patch gains by itself
+TUNED = 100  # seeds below were used to choose the gaze's numbers
+
+
+@dataclass(frozen=True)
+class Row:
+    """One answer. recall: share of the true box's finest patches that were looked at; pointed: the best region's middle is in the box."""
+
+    seed: int
+    frame: int
+    way: str
+    budget: int
+    recall: float
+    pointed: bool
+    score: float
+    patches: int
+    gaze_ms: float
+
+
+def recall(box, selection, plan) -> float:
+    """Share of the finest patches under a box (x1, y1, x2, y2 px) that were looked at."""
+    grid = plan.grids[-1]
+    high, wide = plan.height / grid.rows, plan.width / grid.cols
+    rows = np.arange(int(box[1] // high), min(grid.rows, int(np.ceil(box[3] / high))))
+    cols = np.arange(int(box[0] // wide), min(grid.cols, int(np.ceil(box[2] / wide))))
+    wanted = (rows[:, None] * grid.cols + cols).ravel()
+    return float(np.isin(wanted, selection.patches[-1]).mean())
+
+
+def points(box, regions) -> bool:
+    """Whether the best region's middle is in the box."""
+    if not regions:
+        return False
+    x, y = (regions[0].box[0] + regions[0].box[2]) / 2, (regions[0].box[1] + regions[0].box[3]) / 2
+    return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
+
+
+def run_sequence(asker, sequence, seed: int, ways: tuple, budgets: tuple, bar) -> list:
+    """Rows of every frame in which the thing can be seen; the others are looked at too. One glance a frame serves all."""
+    gazes, rows, before = {}, [], None
+    for n, box in enumerate(sequence.boxes):
+        frame = Frame(sequence.frames(n))
+        asker.set_frame(frame)
+        grey, size = grey_image(frame, asker.settings.scales[0]), (frame.width, frame.height)
+        for budget in budgets:
+            for way in ways:
+                gaze = None if way == WAYS[0] else gazes.setdefault((way, budget), Gaze(asker.settings, size))
+                start = perf_counter()
+                if gaze is not None and before is not None:
+                    gaze.move(None if way == NO_MEMORY else estimate_flow(before, grey, size, gaze.boxes))
+                guide = None if gaze is None else gaze.guide()
+                spent = perf_counter() - start
+                answer = asker.ask(sequence.query, tokens=budget, prior=guide)
+                start = perf_counter()
+                if gaze is not None:
+                    gaze.learn(answer.regions, asker.detail.selection, asker.detail.plan)
+                spent += perf_counter() - start
+                if box is not None:
+                    seen = recall(box, asker.detail.selection, asker.detail.plan)
+                    best = answer.regions[0].score if answer.regions else 0.0
+                    pointed = points(box, answer.regions)
+                    rows.append(Row(seed, n, way, budget, seen, pointed, best, answer.patches_used, spent * 1e3))
+        before = grey
+        bar.update()
+    return rows
+
+
+def summarise(rows: list) -> list:
+    """{way, budget, recall, later, pointed, patches, gaze_ms}, means; `later`: recall from the fourth frame on."""
+    entries = []
+    for way, budget in dict.fromkeys((row.way, row.budget) for row in rows):
+        mine = [row for row in rows if (row.way, row.budget) == (way, budget)]
+        later = [row.recall for row in mine if row.frame >= 3]
+        entries.append({
+            "way": way, "budget": budget, "recall": float(np.mean([r.recall for r in mine])),
+            "later": float(np.mean(later)) if later else None,
+            "pointed": float(np.mean([r.pointed for r in mine])), "patches": float(np.mean([r.patches for r in mine])),
+            "gaze_ms": float(np.median([r.gaze_ms for r in mine])), "answers": len(mine),
+        })  # fmt: skip
+    return entries
+
+
+def patches_for(recall_wanted: float, entries: list) -> float | None:
+    """Patches a frame at which a way's curve reaches a recall, between its budgets by the logarithm; None where it never does."""
+    curve = sorted((e["patches"], e["recall"]) for e in entries)
+    if curve[0][1] >= recall_wanted:
+        return curve[0][0]  # with the fewest that were tried, or less
+    for (p1, r1), (p2, r2) in zip(curve, curve[1:], strict=False):
+        if r1 < recall_wanted <= r2:
+            return float(np.exp(np.log(p1) + (recall_wanted - r1) / (r2 - r1) * np.log(p2 / p1)))
+    return None
+
+
+def savings(entries: list) -> list:
+    """For each budget without gaze: {budget, recall, patches without, patches with gaze, part}."""
+    plain, guided = ([e for e in entries if e["way"] == way] for way in WAYS)
+    found = []
+    for entry in plain:
+        needed = patches_for(entry["recall"], guided)
+        part = None if needed is None else needed / entry["patches"]
+        found.append({"budget": entry["budget"], "recall": entry["recall"], "with_gaze": needed, "part": part})
+    return found
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gaze", description=__doc__.splitlines()[0])
+    parser.add_argument("--bundle", type=Path, help="default: the bundle that the project ships")
+    parser.add_argument("--backend", default="onnxruntime:cpu")
+    parser.add_argument("--sequences", type=int, default=10)
+    parser.add_argument("--frames", type=int, default=12, help="of each sequence")
+    parser.add_argument("--first", type=int, default=TUNED, help=f"seed of the first sequence; below {TUNED} they were used for tuning")
+    parser.add_argument("--budgets", type=int, nargs="+", default=list(BUDGETS), help="patches a frame")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="a smoke run: one sequence of two frames at two budgets")
+    a = parser.parse_args(argv)
+
+    def run():
+        import cv2
+
+        from ps3_training.data import catalogue, words
+
+        from .sequences import make_sequence
+
+        cv2.setNumThreads(a.threads)
+        count, length, budgets = (1, 2, (128, 64)) if a.quick else (a.sequences, a.frames, tuple(a.budgets))
+        ways = (*WAYS, NO_MEMORY)
+        objects = catalogue.load() or words.signs()
+        asker, rows, about = Asker(a.bundle or default_bundle(), a.backend, a.threads), [], []
+        with tqdm(total=count * length, desc="frames") as bar:
+            for seed in range(a.first, a.first + count):
+                sequence = make_sequence(objects, seed, length)
+                bar.set_postfix_str(sequence.query)
+                mine = run_sequence(asker, sequence, seed, ways, budgets, bar)
+                rows += mine
+                least = {way: np.mean([r.recall for r in mine if r.way == way and r.budget == min(budgets)]) for way in ways}
+                about.append({
+                    "seed": seed, "query": sequence.query, "place": sequence.place, "moves": sequence.moves, "side": round(sequence.side),
+                    "recall_at_least_budget": {way: round(float(value), 3) for way, value in least.items()},
+                })  # fmt: skip
+        entries = summarise(rows)
+        keys = ("way", "budget", "recall", "later", "pointed", "gaze_ms")
+        print_table(["way", "patches a frame", "recall", "from frame 4", "pointed", "gaze ms"], [[e[key] for key in keys] for e in entries])
+        saved = savings(entries)
+        keys = ("budget", "recall", "with_gaze", "part")
+        print_table(["without gaze", "recall", "with gaze", "part"], [[s[key] for key in keys] for s in saved])
+        here = machine() | {"threads": a.threads, "model": asker.encoder.bundle.manifest.model_name, "seeds": [a.first, a.first + count]}
+
+        def draw(axes):
+            for way in ways:
+                mine = [e for e in entries if e["way"] == way]
+                axes.plot([e["patches"] for e in mine], [e["recall"] for e in mine], marker="o", label=way)
+            axes.set_xscale("log", base=2)
+            axes.set_ylim(0, 1)
+            axes.set_xlabel("patches a frame")
+            axes.set_ylabel("recall of the thing's finest patches")
+            axes.legend()
+
+        print(write_json("gaze", {"machine": here, "ways": entries, "savings": saved, "sequences": about}))
+        print(save_plot("gaze", draw) or "no plot: matplotlib is not installed")
+
+    return exit_code("gaze", run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

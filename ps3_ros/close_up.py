@@ -1,0 +1,126 @@
+"""Close-ups: the best candidates of a question cut out of the frame anew, each so that it fills a few patches, and encoded by itself.
+
+A thing of 30 px lies on two or three patches, wherever their edges happen to fall, and one of 400 px on hundreds. Cut out by itself, it
+lies on SIDE x SIDE patches in the middle, which is how training shows things (training/warm_start.py). So each candidate gets a second
+opinion on what it is, and a box finer than patches. Not in the paper; docs/notes/regions.md has what it gains.
+"""
+
+import cv2
+import numpy as np
+
+from .encoder import Look
+from .regions import FLAT_MATCH, THRESHOLD_BETWEEN, inside
+from .selection import Selection, normalised
+
+SIDE = 5  # patches along a close-up
+MARGIN = 1.5  # its side, as a multiple of the box's longer side: some surroundings
+LEAST_PX = 12.0  # of a box's longer side: below, a close-up would show nothing but interpolation
+SHARE = 5  # close-ups take at most the fifth part of a look's patches
+OVERSAMPLING = 4  # a larger window is first thinned to so many pixels a pixel of the close-up: its cost must not grow with the box
+FINER = 4  # the match is interpolated to so many points a patch before a box is drawn round it
+
+
+def split_budget(patches, settings):
+    """A look's patches -> how many are left to choose, and how many close-ups there are: (int, int)."""
+    count = min(settings.close_ups, patches // (SHARE * SIDE * SIDE))
+    return patches - count * SIDE * SIDE, count
+
+
+def close_look(encoder, glance, boxes):
+    """Close-ups of the boxes, float32 [K, 4] px: Look of K * SIDE^2 tokens, one close-up after the other, row-major.
+
+    Each is encoded by itself: together they would see each other, and what is gained is lost (docs/notes/regions.md). The Look's selection
+    is empty, as these are no patches of a scale.
+    """
+    tokens, all_places = [], []
+    for box in boxes:
+        patches, position, places = close_up(glance.frame, glance.plan, box)
+        inputs = {"patches": normalise(patches, encoder.settings)[None], "position": position, "kv": glance.kv}
+        tokens.append(encoder.backend.run("look", inputs)["tokens"][0])
+        all_places.append(places)
+    return Look(np.concatenate(tokens), Selection.none(glance.plan), np.concatenate(all_places), {})
+
+
+def close_up(frame, plan, box):
+    """One box -> uint8 [n, 3, p, p] RGB, position int64 [n], and the patches' own boxes float32 [n, 4] in source px; n = SIDE^2.
+
+    Beyond the frame's edge its last pixels go on. Positions are those of the scale whose patches are nearest in size, around the box.
+    """
+    settings, patch = plan.settings, plan.settings.patch
+    centre = (np.asarray(box[:2], np.float64) + box[2:]) / 2
+    side = max(1, round(MARGIN * max(LEAST_PX, box[2] - box[0], box[3] - box[1])))
+    left, top = (int(round(c - side / 2)) for c in centre)
+    size = SIDE * patch
+    step = max(1, side // (OVERSAMPLING * size))
+    along = np.arange(0, side, step)
+    rows, cols = np.clip(top + along, 0, frame.height - 1), np.clip(left + along, 0, frame.width - 1)
+    window = frame.pixels[rows[0] : rows[-1] + 1][rows - rows[0]][:, cols]
+    how = cv2.INTER_AREA if len(along) > size else cv2.INTER_LINEAR
+    if settings.resampling == "bicubic":
+        how = cv2.INTER_CUBIC
+    pixels = cv2.resize(window, (size, size), interpolation=how)[..., ::-1]
+    patches = pixels.reshape(SIDE, patch, SIDE, patch, 3).transpose(0, 2, 4, 1, 3).reshape(SIDE * SIDE, 3, patch, patch)
+
+    sizes = [plan.height / grid.rows for grid in plan.grids]
+    s = int(np.abs(np.log(np.array(sizes) * SIDE / side)).argmin())
+    grid, around = plan.grids[s], np.arange(SIDE) - SIDE // 2
+    row = np.clip(int(centre[1] / plan.height * grid.rows) + around, 0, grid.rows - 1)
+    col = np.clip(int(centre[0] / plan.width * grid.cols) + around, 0, grid.cols - 1)
+    position = plan.positions(s, (row[:, None] * grid.cols + col).reshape(-1))
+
+    y, x = np.divmod(np.arange(SIDE * SIDE), SIDE)
+    places = np.stack([x, y, x + 1, y + 1], axis=1) * (side / SIDE) + (left, top, left, top)
+    return patches, position, places.astype(np.float32)
+
+
+def normalise(patches, settings):
+    """uint8 [N, 3, p, p] RGB -> float32 [N, 3 * p * p], (value / 255 - mean) / std."""
+    mean, std = (np.asarray(values, np.float32)[:, None, None] for values in (settings.mean, settings.std))
+    return ((patches.astype(np.float32) / 255 - mean) / std).reshape(len(patches), -1)
+
+
+class Closer:
+    """Close-ups for one question. vectors: its text embeddings [C, E], raw; count: of how many candidates; patches: used until now."""
+
+    def __init__(self, encoder, glance, vectors, count):
+        self.encoder, self.glance, self.text, self.count, self.patches = encoder, glance, normalised(vectors), count, 0
+
+    def __call__(self, boxes):
+        """boxes float32 [K, 4] px -> the match of their close-ups with each text, cosine float64 [K, C], and finer boxes [K, 4].
+
+        The match is that of the patches inside the box, pooled; a finer box is the mean of the box and of the one that the match draws.
+        """
+        look = close_look(self.encoder, self.glance, boxes)
+        self.patches += len(look.tokens)
+        places = look.boxes.reshape(len(boxes), SIDE * SIDE, 4)
+        mask = np.zeros((len(boxes), len(boxes), SIDE * SIDE), bool)
+        for k, box in enumerate(boxes):
+            mask[k, k] = inside(places[k], box[None])[0]
+        cosine = normalised(self.encoder.embed(look, mask.reshape(len(boxes), -1))) @ self.text.T
+        match = (normalised(self.encoder.embed_tokens(look)) @ self.text.T).max(axis=1).reshape(len(boxes), SIDE, SIDE)
+        drawn = np.array([drawn_box(*one) for one in zip(match, places, boxes, strict=True)], np.float32)
+        limits = np.array([self.glance.plan.width, self.glance.plan.height] * 2, np.float32)
+        return cosine.astype(np.float64), np.clip((boxes + drawn) / 2, 0, limits)
+
+
+def drawn_box(match, places, box):
+    """The box round what matches better than halfway between a close-up's rim and the best place inside `box`: [4] px.
+
+    match: float32 [SIDE, SIDE]; places: [SIDE^2, 4] px. `box` itself where nothing stands out.
+    """
+    count = SIDE * FINER
+    fine = cv2.resize(np.asarray(match, np.float32), (count, count), interpolation=cv2.INTER_LINEAR)
+    (left, top), right = places[0, :2], places[-1, 2]
+    step = (right - left) / count
+    x, y = left + (np.arange(count) + 0.5) * step, top + (np.arange(count) + 0.5) * step
+    within = ((y >= box[1]) & (y <= box[3]))[:, None] & ((x >= box[0]) & (x <= box[2]))
+    if not within.any():
+        return box
+    place = int(np.where(within, fine, -np.inf).argmax())
+    low = float(np.median(np.concatenate([fine[0], fine[-1], fine[:, 0], fine[:, -1]])))
+    if fine.flat[place] - low < FLAT_MATCH:
+        return box
+    level = low + THRESHOLD_BETWEEN * (fine.flat[place] - low)
+    _, labels = cv2.connectedComponents((fine >= level).astype(np.uint8), connectivity=8)
+    rows, cols = np.nonzero(labels == labels.flat[place])
+    return np.array([cols.min(), rows.min(), cols.max() + 1, rows.max() + 1]) * step + (left, top, left, top)

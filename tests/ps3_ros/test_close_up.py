@@ -1,0 +1,153 @@
+"""Close-ups: what they cost, which pixels they show, how they change a region's score and box, and whole answers of a tiny bundle."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ps3_ros.ask import Asker
+from ps3_ros.bundle import load_bundle, write_manifest
+from ps3_ros.close_up import SIDE, close_look, close_up, drawn_box, normalise, split_budget
+from ps3_ros.frame import Frame, FramePlan, cut_patches
+from ps3_ros.selection import Selection
+
+COUNT = SIDE * SIDE
+
+
+@pytest.mark.parametrize(
+    "close_ups, patches, left, count",
+    [
+        (0, 1024, 1024, 0),  # a bundle without them
+        (8, 1024, 824, 8),
+        (4, 1024, 924, 4),
+        (8, 624, 524, 4),  # at most a fifth of the patches
+        (8, 125, 100, 1),
+        (8, 124, 124, 0),  # too few for any
+        (8, 1, 1, 0),
+    ],
+)
+def test_close_ups_are_paid_from_the_look(make_settings, close_ups, patches, left, count):
+    assert split_budget(patches, make_settings(close_ups=close_ups)) == (left, count)
+
+
+@pytest.fixture(scope="module")
+def frame(sample_frame_4k):
+    return Frame(sample_frame_4k)
+
+
+@pytest.fixture(scope="module")
+def plan(frame, make_settings):
+    return FramePlan.of(frame.height, frame.width, make_settings())
+
+
+def test_one_that_falls_on_patches_is_these_patches(frame, plan):
+    row, col = 40, 100  # the upper left of 5 x 5 finest patches of 16 px
+    centre, half = np.array([col * 16 + 40, row * 16 + 40]), 80 / 1.5 / 2
+    patches, position, places = close_up(frame, plan, np.concatenate([centre - half, centre + half]))
+    y, x = np.divmod(np.arange(COUNT), SIDE)
+    own = (row + y) * plan.grids[2].cols + col + x
+    nothing = np.empty(0, np.int64)
+    expected = cut_patches(frame, plan, plan.settings, Selection((nothing, nothing, own)))
+    assert np.allclose(normalise(patches, plan.settings), expected, atol=1e-6)
+    assert (position == plan.positions(2, own)).all() and np.allclose(places, plan.boxes(2, own))
+
+
+@pytest.mark.parametrize(
+    "box, scale",
+    [
+        ((1000, 1000, 1020, 1008), 2),  # small: enlarged
+        ((1000, 900, 1300, 1000), 0),  # shrunk; its patches are nearest to the coarsest in size
+        ((0, 0, 3840, 2160), 0),  # the whole frame
+        ((0, 0, 10, 10), 2),  # over the frame's edge
+        ((3800, 2100, 3840, 2160), 2),
+    ],
+)
+def test_any_box(frame, plan, box, scale):
+    patches, position, places = close_up(frame, plan, np.array(box, np.float32))
+    assert patches.shape == (COUNT, 3, 16, 16) and patches.dtype == np.uint8
+    grid = plan.grids[scale]
+    assert (position >= grid.offset).all() and (position < grid.offset + grid.side**2).all()
+    side = max(12, box[2] - box[0], box[3] - box[1]) * 1.5
+    assert np.allclose(places[-1, 2:] - places[0, :2], side, atol=1)
+    centre = (places[0, :2] + places[-1, 2:]) / 2
+    assert np.allclose(centre, [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2], atol=1)
+
+
+def test_pixels_lie_where_their_patches_say(make_settings):
+    """A frame whose colour tells the place: blue the column, red the row."""
+    pixels = np.zeros((1080, 1920, 3), np.uint8)
+    pixels[..., 0], pixels[..., 2] = np.arange(1920) * 255 // 1919, (np.arange(1080) * 255 // 1079)[:, None]
+    plan = FramePlan.of(1080, 1920, make_settings())
+    for box in ((500, 300, 540, 340), (900, 200, 1400, 800)):
+        patches, _, places = close_up(Frame(pixels), plan, np.array(box, np.float32))
+        x, y = (places[:, 0] + places[:, 2]) / 2, (places[:, 1] + places[:, 3]) / 2
+        assert np.allclose(patches[:, 2].mean((1, 2)), x * 255 / 1919, atol=1.5)
+        assert np.allclose(patches[:, 0].mean((1, 2)), y * 255 / 1079, atol=1.5)
+
+
+PLACES = np.stack([[x * 10, y * 10, x * 10 + 10, y * 10 + 10] for y in range(SIDE) for x in range(SIDE)]).astype(np.float32)
+BOX = np.array([8, 8, 42, 42], np.float32)
+
+
+def test_a_box_is_drawn_round_what_matches():
+    match = np.zeros((SIDE, SIDE), np.float32)
+    match[1:4, 2] = 1  # a pole within the box
+    match[0, 0] = 2  # something else, at the rim
+    assert np.allclose(drawn_box(match, PLACES, BOX), [20, 10, 30, 40], atol=3)
+
+
+@pytest.mark.parametrize("match, box", [(np.ones((SIDE, SIDE)), BOX), (np.eye(SIDE), np.array([22, 23, 22.1, 23.1]))])
+def test_the_box_stays_where_nothing_stands_out_or_it_holds_no_point(match, box):
+    assert (drawn_box(match, PLACES, box) == box).all()
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle, tmp_path_factory):
+    """The tiny bundle with two close-ups a look of 256 patches."""
+    folder = shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("bundles") / "close")
+    manifest = load_bundle(folder).manifest
+    write_manifest(folder, replace(manifest, settings=replace(manifest.settings, close_ups=8)))
+    return folder
+
+
+def test_close_ups_are_encoded_as_patches_are(bundle, frame):
+    """All that is new is where pixels come from: patches that fall on the grid give the tokens of a look at them."""
+    asker = Asker(bundle, threads=1)
+    asker.set_frame(Frame(np.ascontiguousarray(frame.pixels[:640, :640])))  # whose finest patches are square, of whole pixels
+    encoder, glance = asker.encoder, asker.glance
+    fine = len(glance.plan.grids) - 1
+    grid = glance.plan.grids[fine]
+    size = glance.plan.width / grid.cols
+    row, col = grid.rows // 2, grid.cols // 2
+    centre, half = np.array([(col + 0.5) * size, (row + 0.5) * glance.plan.height / grid.rows]), SIDE * size / 1.5 / 2
+    look = close_look(encoder, glance, np.concatenate([centre - half, centre + half])[None].astype(np.float32))
+    y, x = np.divmod(np.arange(COUNT), SIDE)
+    own = (row - 2 + y) * grid.cols + col - 2 + x
+    expected = encoder.look(glance, Selection((*(np.empty(0, np.int64) for _ in range(fine)), own)))
+    assert look.tokens.shape == expected.tokens.shape
+    assert np.abs(look.tokens - expected.tokens).max() < 1e-4
+
+
+def test_answers_have_them_within_their_budget(bundle, tiny_bundle, frame):
+    without, asker = (Asker(folder, threads=1, clock=lambda: 0) for folder in (tiny_bundle, bundle))
+    for one in (without, asker):
+        one.set_frame(frame)
+    answer = asker.ask("a mug")
+    assert answer.patches_allowed == 256 and 250 <= answer.patches_used <= 256
+    assert asker.detail.selection.count == answer.patches_used - 2 * COUNT
+    assert answer.regions != without.ask("a mug", tokens=206).regions
+    assert answer.regions == asker.ask("a mug").regions, "the same every time"
+    small, plain = asker.ask("a mug", tokens=100), without.ask("a mug", tokens=100)
+    assert (small.regions, small.patches_used) == (plain.regions, plain.patches_used), "too few patches for any"
+    two = list(asker.answers("a mug", looks=2))
+    assert [a.final for a in two] == [False, False, True] and two[1].patches_used > 250
+    assert two[2].patches_used == asker.detail.selection.count + 2 * COUNT <= two[2].patches_allowed == 512
+    assert len(asker.ask("red | green mug").choices) == 2
+
+
+def test_the_manifest_says_so(bundle, tiny_bundle):
+    said = json.loads((bundle / "manifest.json").read_text())["settings"]
+    assert said["close_ups"] == 8 and "close_ups" not in json.loads((tiny_bundle / "manifest.json").read_text())["settings"]
+    assert load_bundle(tiny_bundle).settings.close_ups == 0
