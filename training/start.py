@@ -137,7 +137,8 @@ def start_thresholds(settings: RunSettings) -> dict[str, float]:
     source = Path(settings.init.get("from", ""))
     if settings.init.get("kind") == "bundle":
         of = load_bundle(source).manifest.settings
-        return {"found_threshold": of.found_threshold, "relevance_threshold": of.relevance_threshold}
+        close_ups = {"close_ups": of.close_ups} if of.close_ups else {}
+        return {"found_threshold": of.found_threshold, "relevance_threshold": of.relevance_threshold, **close_ups}
     beside = source / THRESHOLDS
     return read_json(beside) if settings.init.get("kind") == "ps3" and beside.is_file() else {}
 

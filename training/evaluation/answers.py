@@ -11,6 +11,7 @@ import numpy as np
 
 from ps3_ros.answer import Region
 from ps3_ros.ask import look_budgets
+from ps3_ros.close_up import Closer, split_budget
 from ps3_ros.encoder import Encoder, Glance, merge_looks
 from ps3_ros.errors import BackendError
 from ps3_ros.frame import FramePlan
@@ -112,21 +113,28 @@ def replies(encoder: Encoder, glance: Glance, labels: list[str], conditions: lis
     counts = {c.name: len(look_budgets(c.looks, c.tokens, full)) for c in conditions}
     budgets = look_budgets(max(c.looks for c in conditions), first.tokens, full)
     taken, looks, found = Selection.none(plan), [], {}
+
+    def step(tokens: int | None) -> tuple[Selection, list]:
+        chosen = select(relevance, plan, full, taken, tokens)
+        return taken.union(chosen), looks + ([encoder.look(glance, chosen)] if chosen.count else [])
+
     for number, budget in enumerate(budgets, start=1):
-        chosen = select(relevance, plan, full, taken, budget)
-        if chosen.count:
-            taken = taken.union(chosen)
-            looks.append(encoder.look(glance, chosen))
         due = [c for c in conditions if counts[c.name] == number]
+        # The last look of an answer leaves patches for close-ups; one that others follow does not, so it may be taken in both ways.
+        left, close_ups = split_budget(full if budget is None else budget, encoder.settings)
+        after = step(left) if due else None
         if due:
-            look = merge_looks(looks)
+            look = merge_looks(after[1])
             embeddings = encoder.embed_tokens(look)
             embed = lambda mask: encoder.embed(look, mask)  # noqa: B023, E731
         for condition in due:
             threshold = condition.relevance_threshold
             mine = plan if threshold is None else _with_threshold(plan, threshold)
-            regions, by_label = find_regions(look, mine, relevance, vectors.text, labels, embeddings, embed, maps)
-            found[condition.name] = Reply(regions, by_label, look.selection.count)
+            closer = Closer(encoder, glance, vectors.text, close_ups)
+            regions, by_label = find_regions(look, mine, relevance, vectors.text, labels, embeddings, embed, maps, closer)
+            found[condition.name] = Reply(regions, by_label, look.selection.count + closer.patches)
+        if number < len(budgets):
+            taken, looks = after if due and not close_ups else step(budget)
     return [found[condition.name] for condition in conditions]
 
 

@@ -114,6 +114,8 @@ def run_calibrate(options: argparse.Namespace) -> int:
         rows += measure_split(encoder, frames(folder, options, split), vocabulary(folder), plan)
     by_candidate = {condition.relevance_threshold: flat(rows, condition.name) for condition in asked}
     values, about = choose(encoder, by_candidate)
+    if encoder.settings.close_ups:  # chosen by hand; what was calibrated holds with them
+        values["close_ups"] = encoder.settings.close_ups
     write_thresholds(target, values)
     write(target.with_suffix(".md"), calibration_report(values, about, [str(folder) for folder in options.data]))
     draw_reliability(about["before"], about["after"], target.with_suffix(".png"))

@@ -16,6 +16,7 @@ def settings_of(
     logit_bias: float = 0.0,
     found_threshold: float = FOUND_THRESHOLD,
     relevance_threshold: float = RELEVANCE_THRESHOLD,
+    close_ups: int = 0,
 ) -> Settings:
     """Settings of a config. max_patches: a look's patches; None = the checkpoint's max_select_num. The contrastive head (logit_scale,
     exponentiated, and logit_bias) is a weight, not a setting: whoever scores regions passes the model's; frame cutting does not read it."""
@@ -46,4 +47,5 @@ def settings_of(
         context_length=text.context_length,
         pad_id=text.pad_id,
         fixed_length=text.kind != "sentence",
+        close_ups=close_ups,
     )

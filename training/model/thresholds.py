@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from ps3_ros.errors import CheckpointError
+from ps3_ros.manifest import MAX_CLOSE_UPS
 
 from .checkpoint import read_json
 
@@ -17,6 +18,7 @@ LIMITS = {  # each value's range
     "relevance_threshold": (0.0, 1.0),
     "logit_scale": (1e-6, 1e6),  # already exponentiated; a region's score = sigmoid(logit_scale * cosine + logit_bias)
     "logit_bias": (-1e6, 1e6),
+    "close_ups": (0, MAX_CLOSE_UPS),  # a whole number
 }
 
 
@@ -50,6 +52,8 @@ def write_thresholds(path: Path, values: dict[str, float]) -> None:
 
 def _fits(name, value) -> bool:
     if name not in LIMITS or isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    if name == "close_ups" and not isinstance(value, int):
         return False
     low, high = LIMITS[name]
     return low <= value <= high

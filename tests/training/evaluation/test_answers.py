@@ -1,9 +1,13 @@
 """Answers under conditions: the robot's own where nothing is left out, and what each condition leaves out."""
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
 
 from ps3_ros.ask import Asker
+from ps3_ros.bundle import load_bundle, write_manifest
 from ps3_ros.errors import BackendError
 from ps3_ros.frame import Frame
 from ps3_training.evaluation.answers import Condition, choose_maps, replies, under, variants
@@ -29,8 +33,19 @@ def boxes(reply):
     return [(region.box, region.score) for region in reply.regions]
 
 
-def test_looks_in_a_row_are_the_robots_answers(tiny_bundle, bundle, frame):
-    asker = Asker(tiny_bundle, threads=1)
+@pytest.fixture(scope="module")
+def close_bundle(tiny_bundle, tmp_path_factory):
+    """Two close-ups a look."""
+    folder = shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("bundles") / "close")
+    manifest = load_bundle(folder).manifest
+    write_manifest(folder, dataclasses.replace(manifest, settings=dataclasses.replace(manifest.settings, close_ups=2)))
+    return folder
+
+
+@pytest.mark.parametrize("folder", ["tiny_bundle", "close_bundle"])
+def test_looks_in_a_row_are_the_robots_answers(folder, frame, request):
+    asker = Asker(request.getfixturevalue(folder), threads=1)
+    bundle = asker.encoder
     asker.set_frame(frame)
     conditions = [Condition(str(looks), looks) for looks in (2, 1, 4)]
     for condition, reply in zip(conditions, replies(bundle, bundle.glance(frame), ["a mug"], conditions), strict=True):
