@@ -68,9 +68,7 @@ def tome(blocks, x, count):
     sizes, start = torch.ones(x.shape[1]), x.shape[1]
     for n, block in enumerate(blocks):
         left = start - (start - count) * (n + 1) // len(blocks)
-        q, k, v = (
-            part.unflatten(-1, (block.attn.heads, -1)).transpose(1, 2) for part in block.attn.qkv(block.norm1(x)).chunk(3, dim=-1)
-        )
+        q, k, v = (part.unflatten(-1, (block.attn.heads, -1)).transpose(1, 2) for part in block.attn.qkv(block.norm1(x)).chunk(3, dim=-1))
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=sizes.log()[None, None, None])  # proportional attention
         x = x + block.attn.proj(out.transpose(1, 2).flatten(2))
         x, sizes = merge(x, sizes, k[0].mean(dim=0), x.shape[1] - left)
@@ -143,19 +141,21 @@ def main(argv=None) -> int:
         config, runs = ("smoke", 1) if a.quick else (a.config, a.runs)
         here = machine() | {"threads": a.threads, "runs": runs}
         ways, patches = contenders(config)
-        seconds = {(name, part): [] for name in ways for part in KEPT}
+        seconds, cpu = ({(name, part): [] for name in ways for part in KEPT} for _ in range(2))
         with torch.inference_mode(), tqdm(total=(runs + 1) * len(seconds), desc="runs", unit="run") as bar:
             for turn in range(runs + 1):
                 for name, part in seconds:
-                    start = time.perf_counter()
+                    start, cpu_start = time.perf_counter(), time.process_time()
                     ways[name](int(patches * part))
                     if turn:  # the first round warms up
                         seconds[name, part].append(time.perf_counter() - start)
+                        cpu[name, part].append(time.process_time() - cpu_start)
                     bar.update()
-        median = {key: statistics.median(values) for key, values in seconds.items()}
-        rows = [[name, *(median[name, part] * 1e3 for part in KEPT)] for name in ways]
-        print_table([f"{config}, {patches} patches, ms", *(f"{part:.0%} kept" for part in KEPT)], rows)
-        entries = [{"way": name, "kept": part, "seconds": median[name, part], "all": seconds[name, part]} for name, part in seconds]
+        median, cpu = ({key: statistics.median(values) for key, values in times.items()} for times in (seconds, cpu))
+        rows = [[name, *(times[name, part] * 1e3 for times in (median, cpu) for part in KEPT)] for name in ways]
+        head = [f"{part:.0%} kept{unit}" for unit in ("", ", CPU ms") for part in KEPT]
+        print_table([f"{config}, {patches} patches, ms", *head], rows)
+        entries = [{"way": n, "kept": p, "seconds": median[n, p], "cpu_seconds": cpu[n, p], "all": seconds[n, p]} for n, p in seconds]
 
         def draw(axes):
             for name in ways:

@@ -1,7 +1,8 @@
 """What each further question on one frame costs: 1, 4, 16 and 64 of them, each looking anew or finding what was looked at before.
 
 `python -m benchmarks.queries --bundle engines/nano`. A first question pays for the glance; with `seen` a later one pays for the patches
-that no question before it looked at, and `same cells` asks one with other words whose cells were all looked at already.
+that no question before it looked at, and `same cells` asks one with other words whose cells were all looked at already. All is the asker's
+own way to do it (ps3_ros/ask.py): `ask`, `ask` with share_looks, `ask_all`.
 """
 
 import argparse
@@ -11,15 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 from tqdm import tqdm
 
+from ps3_ros.ask import Asker
 from ps3_ros.bundle import default_bundle
-from ps3_ros.encoder import Encoder, merge_looks
 from ps3_ros.exits import exit_code
 from ps3_ros.frame import Frame
-from ps3_ros.regions import find_regions
-from ps3_ros.seen import Seen
-from ps3_ros.selection import select, select_for_all
 
 from .cases import read_frame
 from .models import FRAME
@@ -45,83 +44,63 @@ def questions(count: int) -> list:
     return [f"{colour} {thing}" for thing in THINGS for colour in COLOURS][:count]
 
 
-def answer(encoder, glance, vectors, relevance, look, embeddings) -> None:
-    find_regions(look, glance.plan, relevance, vectors.text, ["x"], embeddings, lambda mask: encoder.embed(look, mask))
+class Counter:
+    """Counts the patches that an asker encodes."""
+
+    def __init__(self, asker):
+        self.encoded, self.inner = 0, asker.encoder.look
+        asker.encoder.look = self.look
+
+    def look(self, glance, selection, *patches):
+        self.encoded += selection.count
+        return self.inner(glance, selection, *patches)
 
 
-def ask_in_turn(encoder, frame, queries: list, keep: bool) -> list:
-    """A Cost a question; the first has the glance in it. keep: find what was looked at before (ps3_ros/seen.py)."""
-    start, costs = perf_counter(), []
-    glance = encoder.glance(frame)
-    seen = Seen(encoder, glance) if keep else None
+def timed(steps, counter: Counter) -> list:
+    """A Cost a step of an iterable of answers; each has what was done since the one before."""
+    costs, start, counter.encoded = [], perf_counter(), 0
+    for answer in steps:
+        costs.append(Cost((perf_counter() - start) * 1e3, counter.encoded, answer.patches_used))
+        start, counter.encoded = perf_counter(), 0
+    return costs
+
+
+def ask_in_turn(asker, frame, queries: list, prior=None):
+    """An answer a question; the first has the glance in it."""
+    asker.set_frame(frame)
     for query in queries:
-        vectors = encoder.text([query])
-        relevance = encoder.relevance(glance, vectors)
-        chosen = select(relevance, glance.plan, encoder.settings.max_patches)
-        if keep:
-            seen.trim()
-            encoded, _ = seen.look(chosen)
-            look, embeddings = seen.gather(chosen)
-        else:
-            look, encoded = merge_looks([encoder.look(glance, chosen)]), chosen.count
-            embeddings = encoder.embed_tokens(look)
-        answer(encoder, glance, vectors, relevance, look, embeddings)
-        costs.append(Cost((perf_counter() - start) * 1e3, encoded, chosen.count))
-        start = perf_counter()
-    return costs
+        yield asker.ask(query, prior=prior)
 
 
-def ask_together(encoder, frame, queries: list) -> list:
-    """One look that all questions share (selection.select_for_all): a Cost a question; the first has glance and look in it."""
-    start, costs = perf_counter(), []
-    glance = encoder.glance(frame)
-    vectors = [encoder.text([query]) for query in queries]
-    maps = [encoder.relevance(glance, v) for v in vectors]
-    chosen = select_for_all(maps, glance.plan, encoder.settings.max_patches)
-    look = encoder.look(glance, chosen)
-    embeddings = encoder.embed_tokens(look)
-    for n, (v, relevance) in enumerate(zip(vectors, maps, strict=True)):
-        answer(encoder, glance, v, relevance, look, embeddings)
-        costs.append(Cost((perf_counter() - start) * 1e3, 0 if n else chosen.count, chosen.count))
-        start = perf_counter()
-    return costs
+def ask_together(asker, frame, queries: list):
+    """One look that all questions share; the first has glance and look in it."""
+    asker.set_frame(frame)
+    yield from asker.ask_all(queries)
 
 
-def same_cells(encoder, frame) -> list:
-    """Two questions with the same cells: the second's words are new, the patches it looks at are the first's."""
-    glance = encoder.glance(frame)
-    seen, costs = Seen(encoder, glance), []
-    relevance = encoder.relevance(glance, encoder.text(questions(1)))
-    for query in questions(2):
-        start = perf_counter()
-        if not costs:
-            glance = encoder.glance(frame)
-            seen = Seen(encoder, glance)
-        vectors = encoder.text([query])
-        encoder.relevance(glance, vectors)
-        chosen = select(relevance, glance.plan, encoder.settings.max_patches)
-        encoded, _ = seen.look(chosen)
-        look, embeddings = seen.gather(chosen)
-        answer(encoder, glance, vectors, relevance, look, embeddings)
-        costs.append(Cost((perf_counter() - start) * 1e3, encoded, chosen.count))
-    return costs
+def a_quarter(asker) -> np.ndarray:
+    """A prior that takes more than a look: whatever is asked, the same patches are looked at."""
+    g = asker.settings.grid
+    prior = np.zeros((g, g), np.float32)
+    prior[: g // 2, : g // 2] = 1
+    return prior
 
 
-def measure(encoder, frame, counts, runs: int) -> dict:
+def measure(asker, frame, counts, runs: int) -> dict:
     """{way: {count: rows of Cost}}, the ways in turn, each with its text cache emptied first."""
     jobs = [(way, count) for count in counts for way in WAYS] + [("same cells", 2)]
-    found = {(way, count): [] for way, count in jobs}
+    found, counter = {(way, count): [] for way, count in jobs}, Counter(asker)
     with tqdm(total=(runs + 1) * len(jobs), desc="questions", unit="round") as bar:
         for turn in range(runs + 1):
             for way, count in jobs:
                 bar.set_postfix_str(f"{way}, {count}")
-                encoder.text_encoder.cache.clear()
-                if way == "same cells":
-                    costs = same_cells(encoder, frame)
-                elif way == "one look for all":
-                    costs = ask_together(encoder, frame, questions(count))
+                asker.encoder.text_encoder.cache.clear()
+                asker.share_looks = way in ("seen", "same cells")
+                if way == "one look for all":
+                    steps = ask_together(asker, frame, questions(count))
                 else:
-                    costs = ask_in_turn(encoder, frame, questions(count), way == "seen")
+                    steps = ask_in_turn(asker, frame, questions(count), a_quarter(asker) if way == "same cells" else None)
+                costs = timed(steps, counter)
                 if turn:  # the first round warms up
                     found[way, count].append(costs)
                 bar.update()
@@ -157,10 +136,10 @@ def main(argv=None) -> int:
 
         cv2.setNumThreads(a.threads)
         counts, size, runs = (COUNTS, FRAME, a.runs) if not a.quick else ((1, 4), (640, 360), 1)
-        encoder, frame = Encoder(a.bundle or default_bundle(), a.backend, a.threads), Frame(read_frame(size))
+        asker, frame = Asker(a.bundle or default_bundle(), a.backend, a.threads), Frame(read_frame(size))
         here = machine() | {"threads": a.threads, "frame": list(size), "runs": runs}
-        here |= {"backend": encoder.backend.name, "model": encoder.bundle.manifest.model_name}
-        entries = summarise(measure(encoder, frame, counts, runs))
+        here |= {"backend": asker.encoder.backend.name, "model": asker.encoder.bundle.manifest.model_name}
+        entries = summarise(measure(asker, frame, counts, runs))
         head = ["way", "questions", "first ms", "further ms", "of the first", "patches encoded for each", "all ms"]
         keys = ("way", "questions", "first_ms", "further_ms", "further_part", "encoded_each", "all_ms")
         print_table(head, [[entry[key] for key in keys] for entry in entries])

@@ -70,6 +70,7 @@ def main(argv=None) -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--reference-python", type=Path, default=REFERENCE_PYTHON)
+    parser.add_argument("--alone", action="store_true", help="only how this project's own cost grows, without the others")
     parser.add_argument("--quick", action="store_true", help="a smoke run on a tiny model, two sizes, once, without the reference")
     a = parser.parse_args(argv)
 
@@ -81,7 +82,7 @@ def main(argv=None) -> int:
         alone = {top: ours(top, bundle, case, a.threads) for top, bundle, case in every}
         interleave(list(alone.values()), here["runs"])
         growth = [row_of(contender, "ours", top) for top, contender in alone.items()]
-        for top, bundle, case in every:
+        for top, bundle, case in every if not a.alone else ():
             both = [ours(top, bundle, case, a.threads), *rivals(config, top, bundle, case, a.threads, reference)]
             ran = interleave(both, here["runs"])
             rows += [row_of(c, c.name.split(",")[0], top) for c in ran]
@@ -94,8 +95,9 @@ def main(argv=None) -> int:
         keys, smallest = ("way", "top_scale", "megapixels", "seconds", "peak_mb"), growth[0]["seconds"]
         print("ours alone:")
         print_table([*head, "times the smallest"], [[*(r[key] for key in keys), r["tokens"], r["seconds"] / smallest] for r in growth])
-        print("in turns:")
-        print_table(head, [[*(row[key] for key in keys), row.get("images", row.get("tokens"))] for row in rows])
+        if rows:
+            print("in turns:")
+            print_table(head, [[*(row[key] for key in keys), row.get("images", row.get("tokens"))] for row in rows])
 
         def draw(axes):
             for way in dict.fromkeys(row["way"] for row in rows):
@@ -106,7 +108,8 @@ def main(argv=None) -> int:
             axes.set_ylabel("seconds to the tokens")
             axes.legend()
 
-        name = f"resolution-{config}"
+        name = f"resolution-{config}" + ("-alone" if a.alone else "")
+        rows = rows or growth
         print(write_json(name, {"machine": here, "ours_alone": growth, "rows": rows}))
         print(save_plot(name, draw) or "no plot: matplotlib is not installed")
 

@@ -22,9 +22,9 @@ from . import folder as folders
 from .gate import LIMITS, Limits, compare_outcomes, judge, misses, rounded_figures, summary
 from .graphs import MODULES
 from .half import to_half
+from .int8 import choose_scheme
 from .options import PRECISIONS, STORAGE_OF, TARGETS, VIEWS
 from .parity import compare
-from .quantize import CHOOSE, SCHEMES, quantise
 from .reference import Cases, TorchBackend, ask_views, random_cases
 from .report import write_report
 from .source import check_tokenizer, find_tokenizer, fitting, license_entry
@@ -110,6 +110,9 @@ def export_checkpoint(
             cases = [case for case in reference.cases.of(name) if precision != "int8" or case.kind == "real"]
             parity[name] = compare(folder / graphs[name].file, graphs[name], cases, modules[name] if exact else None)
             judge(misses({name: parity[name]}, (), limits), precision, accept_drift)  # early: the other graphs cost minutes
+            del modules[name]
+            if name == "text":  # no other graph has the text tower, which may be half of the weights
+                model.text_model = None
         del model, modules  # whole answers need only the bundle
 
         steps("write the weights' hashes")
@@ -123,8 +126,9 @@ def export_checkpoint(
         write_manifest(folder, manifest)
         manifest = finish_target(folder, manifest, target, check, steps)
         steps("ask the bundle what torch was asked")
-        found = ask_views(load_bundle(folder), gate_backend(target), judged)
-        figures = compare_outcomes(reference.outcomes, found, limits.tie)
+        bundle = load_bundle(folder)
+        found = ask_views(bundle, gate_backend(target, bundle), judged)
+        figures = compare_outcomes(reference.outcomes, found, limits)
         drift = judge(misses(parity, figures, limits), precision, accept_drift)
         manifest = replace(manifest, gate=summary(figures) | {"backend": found[0].answer.backend}, drift=drift)
         steps("write the manifest and the report")
@@ -213,7 +217,7 @@ def _run_torch(draft: Bundle, model: PS3, modules: Mapping[str, nn.Module], judg
 
 
 def _export_graph(job: _Job, name: str, module: nn.Module) -> tuple[GraphSpec, str]:
-    """-> the graph's entry in the manifest, and which of quantize.SCHEMES it has ("none" where nothing is int8)."""
+    """-> the graph's entry in the manifest, and which of int8.SCHEMES it has ("none" where nothing is int8)."""
     settings = job.settings
     inputs, outputs = _contract(settings, "fp32", name)
     limits = {"N": settings.max_patches} | ({} if settings.fixed_length else {"T": settings.context_length})
@@ -221,8 +225,11 @@ def _export_graph(job: _Job, name: str, module: nn.Module) -> tuple[GraphSpec, s
     finish(model, inputs, outputs)
     if job.precision == "fp16":
         to_half(model, frozenset({"kv"}))
-    if job.precision == "int8":
-        model, scheme = _quantise(job, name, model, GraphSpec(f"{name}.onnx", "", inputs, outputs))
+    if job.precision == "int8" and name == "text":  # runs once a query, and its weights are stored as bytes anyway
+        scheme = "weights" if job.rounded.rows else "none"
+    elif job.precision == "int8":
+        spec = GraphSpec(f"{name}.onnx", "", inputs, outputs)
+        model, scheme = choose_scheme(model, spec, job.reference.calibration.of(name), job.work)
     move_weights(model, job.files, job.rounded)
     path = job.folder / f"{name}.onnx"
     ir.save(model, path)
@@ -237,18 +244,6 @@ def _contract(settings: Settings, precision: str, name: str):
     if name == "text" and settings.fixed_length:
         inputs = (type(inputs[0])("ids", ("Q", settings.context_length), "int64"),)
     return inputs, outputs
-
-
-def _quantise(job: _Job, name: str, model: ir.Model, spec: GraphSpec) -> tuple[ir.Model, str]:
-    """The graph with the first of SCHEMES whose outputs are near enough to torch's on the calibration frames, and that scheme."""
-    source, cases = job.work / f"{name}.onnx", job.reference.calibration.of(name)
-    ir.save(model, source, external_data=f"{name}.data")
-    for scheme in SCHEMES[:-1]:
-        target = job.work / f"{name}.{scheme}.onnx"
-        quantise(source, target, spec, cases, scheme)
-        if min(figures["cosine"] for figures in compare(target, spec, cases).values()) >= CHOOSE:
-            return ir.load(target), scheme
-    return ir.load(source), "none"
 
 
 def _prior(model: PS3, settings: Settings) -> np.ndarray:

@@ -18,7 +18,7 @@ class Limits:
     cosine: float  # least, any output of any graph
     overlap: float  # least mean part of the selected patches that the checkpoint selects too, ties counted as equal
     tie: float  # relevance: two cells nearer than this are a tie
-    moved: float  # largest part of the views in which the checkpoint finds something and the bundle's best region is another one
+    moved: float  # largest part of the checkpoint's finds whose best region is another one; one is allowed wherever this is not 0
     score: float  # largest change of the best region's score
 
 
@@ -47,12 +47,12 @@ class ViewFigures:
     found_changed: bool
 
 
-def compare_outcomes(expected: Sequence[Outcome], found: Sequence[Outcome], tie: float) -> list[ViewFigures]:
-    """One ViewFigures a view. tie: relevance."""
-    return [_compare_view(a, b, tie) for a, b in zip(expected, found, strict=True)]
+def compare_outcomes(expected: Sequence[Outcome], found: Sequence[Outcome], limits: Limits) -> list[ViewFigures]:
+    """One ViewFigures a view."""
+    return [_compare_view(a, b, limits) for a, b in zip(expected, found, strict=True)]
 
 
-def _compare_view(expected: Outcome, found: Outcome, tie: float) -> ViewFigures:
+def _compare_view(expected: Outcome, found: Outcome, limits: Limits) -> ViewFigures:
     plan, relevance = expected.detail.plan, expected.detail.relevance.ravel()
     same = tied = total = 0
     for scale, (a, b) in enumerate(zip(expected.detail.selection.patches, found.detail.selection.patches, strict=True)):
@@ -67,10 +67,10 @@ def _compare_view(expected: Outcome, found: Outcome, tie: float) -> ViewFigures:
         same += int(shared.sum())
         if len(a) and not shared.all():
             last = of_patch(a).min()
-            tied += int((of_patch(b[~shared]) >= last - tie).sum())
+            tied += int((of_patch(b[~shared]) >= last - limits.tie).sum())
     best, other = expected.answer.regions[0], found.answer.regions[0]
     # The checkpoint's own second region is as good an answer where its score is the best one's within the tie.
-    equals = [region for region in expected.answer.regions if region.score >= best.score - tie]
+    equals = [region for region in expected.answer.regions if region.score >= best.score - limits.tie]
     nearest = max(equals, key=lambda region: iou(region.box, other.box))
     return ViewFigures(
         name=expected.view.name,
@@ -104,6 +104,7 @@ def summary(views: Sequence[ViewFigures]) -> dict[str, float]:
         "shift_median_px": round(float(np.median([v.shift for v in views])), 2),
         "found_views": len(finds),
         "found_changed": sum(v.found_changed for v in views),
+        "moved_views": sum(v.iou < SAME_BOX for v in finds),
         "moved": round(sum(v.iou < SAME_BOX for v in finds) / max(len(finds), 1), 5),
         "score_change": round(max(v.score for v in views), 6),
     }
@@ -126,7 +127,8 @@ def misses(parity: Mapping[str, Mapping[str, Mapping[str, float]]], views: Seque
         total = summary(views)
         if not total["overlap_ties"] >= limits.overlap:
             found.append(f"answers: {total['overlap_ties']:.1%} of the selected patches are the checkpoint's, under {limits.overlap:.1%}")
-        if not total["moved"] <= limits.moved:
+        # One of five finds would be 20%: with few finds a share says little, so one is allowed.
+        if not total["moved_views"] <= max(limits.moved > 0, limits.moved * total["found_views"]):
             found.append(f"answers: the best region is another one in {total['moved']:.0%} of the finds, over {limits.moved:.0%}")
         if not total["score_change"] <= limits.score:
             found.append(f"answers: the best score changes by up to {total['score_change']:.3f}, over {limits.score:g}")

@@ -1,103 +1,117 @@
-"""int8: which products of a graph run in bytes, their ranges from real frames, and Q/DQ nodes that every runtime understands.
+"""int8: which products of a graph run in bytes, and Q/DQ nodes that every runtime understands.
 
 Symmetric on both sides (no zero points, which TensorRT has not), one scale an output channel of a weight and one a tensor of an
-activation. The product of softmax with the values is never quantised: its probabilities lie near 1 / tokens, far under the step of any one
-scale (the nano's look fell to a cosine of 0.52 with it, and has 0.9997 without).
+activation. Two kinds of products are never quantised:
+- without a weight, those of attention: softmax's probabilities lie near 1 / tokens, far under the step of any one scale (the nano's look
+  fell to a cosine of 0.52), and queries with keys in bytes break up the fused attention of runtimes;
+- convolutions and Gemms, which are stems: their channels have long tails, and they were nine tenths of all that int8 lost on the nano.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import onnx
+import numpy as np
 import onnx_ir as ir
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from ps3_ros.bundle import GraphSpec
-from ps3_ros.errors import CheckpointError
+from .ranges import LEVELS
 
-from .reference import Case
-
-PRODUCTS = ["MatMul", "Gemm", "Conv"]
-# From the most bytes to none: the first that a graph's cosines allow is taken.
-# all: products with weights, and of queries with keys; linear: products with weights; weights: their storage alone; none: float32.
-SCHEMES = ("all", "linear", "weights", "none")
-CHOOSE = 0.997  # least cosine of any output on the calibration frames; the gate's own limit leaves room for what adds up over graphs
-OPTIONS = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False, "OpTypesToExcludeOutputQuantization": PRODUCTS}
+MOVES = ("Reshape", "Transpose")  # of a weight before its product: done once, at export
+TINY = 1e-12  # of a scale: a channel of zeros has some scale too
 
 
-class Frames(CalibrationDataReader):
-    """A graph's recorded inputs, one at a time."""
+@dataclass(frozen=True)
+class Product:
+    """Names of a product with a weight, and of its two operands."""
 
-    def __init__(self, spec: GraphSpec, cases: Sequence[Case]):
-        self.feeds: Iterator[dict] = (
-            {tensor.name: value for tensor, value in zip(spec.inputs, case.inputs(), strict=True)} for case in cases
-        )
-
-    def get_next(self):
-        return next(self.feeds, None)
+    node: str
+    activation: str
+    weight: str
 
 
-def quantise(source: Path, target: Path, spec: GraphSpec, cases: Sequence[Case], scheme: str) -> None:
-    """Writes the float32 graph `source` to `target` (with one file of external data beside it) with the products of `scheme` in int8.
-
-    cases: real ones, whose ranges it takes. Raises CheckpointError where ONNX Runtime's quantiser fails.
-    """
-    graph = onnx.load(str(source), load_external_data=False).graph
-    left_out = softmax_products(graph) if scheme == "all" else free_products(graph)
-    level = logging.getLogger().level
-    logging.getLogger().setLevel(logging.ERROR)  # its advice to pre-process, which the exporter did
-    try:
-        quantize_static(
-            str(source),
-            str(target),
-            Frames(spec, cases),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=PRODUCTS,
-            nodes_to_exclude=left_out,
-            per_channel=True,
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
-            use_external_data_format=True,
-            extra_options=OPTIONS,
-        )
-    except Exception as error:  # the library raises what its parts raise
-        raise CheckpointError(f"graph {source.stem!r} could not be quantised ({error}); export it with another precision") from error
-    finally:
-        logging.getLogger().setLevel(level)
-    if scheme == "weights":
-        model = ir.load(target)
-        keep_activations(model.graph)
-        ir.save(model, target)
+def find_products(graph: ir.Graph) -> list[Product]:
+    """Of a float32 graph, in its order. Weights that are moved before their product are moved for good."""
+    fold_moves(graph)
+    products = [node for node in graph if node.op_type == "MatMul" and node.inputs[1].is_initializer()]
+    return [Product(node.name, node.inputs[0].name, node.inputs[1].name) for node in products if not node.inputs[0].is_initializer()]
 
 
-def softmax_products(graph: onnx.GraphProto) -> list[str]:
-    """Names of the MatMuls of attention with its values."""
-    made_by = {output: node for node in graph.node for output in node.output}
-    return [n.name for n in graph.node if n.op_type == "MatMul" and n.input[0] in made_by and made_by[n.input[0]].op_type == "Softmax"]
-
-
-def free_products(graph: onnx.GraphProto) -> list[str]:
-    """Names of the products without a weight: both inputs come from the graph's own."""
-    weights = {tensor.name for tensor in graph.initializer}
-    for node in graph.node:  # a weight may be reshaped or transposed first
-        if node.op_type in ("Reshape", "Transpose", "Cast") and node.input[0] in weights:
-            weights.update(node.output)
-    return [n.name for n in graph.node if n.op_type in PRODUCTS and not weights & set(n.input[:2])]
-
-
-def keep_activations(graph: ir.Graph) -> None:
-    """Takes Q -> DQ pairs out again: weights alone stay bytes."""
+def fold_moves(graph: ir.Graph) -> None:
+    """A Reshape or Transpose of an initializer becomes an initializer."""
     for node in list(graph):
-        if node.op_type != "QuantizeLinear":
+        if node.op_type not in MOVES or not all(value.is_initializer() for value in node.inputs):
             continue
-        for user in [user for user, _ in node.outputs[0].uses()]:
-            out, kept = user.outputs[0], node.inputs[0]
-            name, kind, shape = (out.name, out.type, out.shape) if out.is_graph_output() else (kept.name, kept.type, kept.shape)
-            ir.convenience.replace_all_uses_with(out, kept, replace_graph_outputs=True)
-            graph.remove(user, safe=True)
-            out.name, kept.name, kept.type, kept.shape = f"{name}.dequantised", name, kind, shape
+        array = node.inputs[0].const_value.numpy()
+        if node.op_type == "Reshape":
+            array = array.reshape(node.inputs[1].const_value.numpy())
+        else:
+            array = np.ascontiguousarray(array.transpose(node.attributes["perm"].as_ints()))
+        out = node.outputs[0]
+        ir.convenience.replace_all_uses_with(out, initializer(graph, f"{out.name}.moved", array))
         graph.remove(node, safe=True)
-    unused = [value for value in graph.initializers.values() if not value.uses()]
-    for value in unused:
+    drop_unused(graph)
+
+
+def quantise(graph: ir.Graph, products: Sequence[Product], ranges: Mapping[str, float]) -> None:
+    """Puts Q/DQ nodes around `products` of `graph`, in place.
+
+    products: from find_products of this graph. ranges: {activation: the magnitude of its last level}; empty = weights alone become bytes.
+    """
+    nodes = {node.name: node for node in graph}
+    given: dict[str, ir.Value] = {}  # name of an operand -> what products take in its place
+    for product in products:
+        node = nodes[product.node]
+        value, weight = node.inputs[:2]
+        if weight.name not in given:
+            given[weight.name] = quantise_weight(graph, weight)
+        node.replace_input_with(1, given[weight.name])
+        if ranges:
+            if value.name not in given:
+                given[value.name] = quantise_activation(graph, value, ranges[value.name])
+            node.replace_input_with(0, given[value.name])
+    drop_unused(graph)
+
+
+def quantise_weight(graph: ir.Graph, value: ir.Value) -> ir.Value:
+    """An initializer [..., in, out] as signed bytes with one float32 scale an output channel, and the value that has its floats back."""
+    array = value.const_value.numpy()
+    scale = np.maximum(np.abs(array).max(axis=tuple(range(array.ndim - 1))) / LEVELS, TINY).astype(np.float32)
+    levels = np.clip(np.rint(array / scale), -LEVELS, LEVELS).astype(np.int8)
+    parts = (("int8", levels), ("scale", scale), ("zero", np.zeros(scale.shape, np.int8)))
+    inputs = [initializer(graph, f"{value.name}.{what}", part) for what, part in parts]
+    node = ir.node("DequantizeLinear", inputs, attributes={"axis": array.ndim - 1}, name=f"{value.name}.dequantise")
+    graph.insert_before(graph[0], [node])
+    return _named(node, value, ir.DataType.FLOAT)
+
+
+def quantise_activation(graph: ir.Graph, value: ir.Value, largest: float) -> ir.Value:
+    """A tensor through signed bytes and back. largest: the magnitude of the last level."""
+    scale = initializer(graph, f"{value.name}.scale", np.float32(max(largest / LEVELS, TINY)))
+    zero = initializer(graph, f"{value.name}.zero", np.int8(0))
+    to = ir.node("QuantizeLinear", [value, scale, zero], name=f"{value.name}.quantise")
+    back = ir.node("DequantizeLinear", [_named(to, value, ir.DataType.INT8), scale, zero], name=f"{value.name}.dequantise")
+    if value.producer() is None:
+        graph.insert_before(graph[0], [to, back])
+    else:
+        graph.insert_after(value.producer(), [to, back])
+    return _named(back, value, ir.DataType.FLOAT)
+
+
+def _named(node: ir.Node, like: ir.Value, kind: ir.DataType) -> ir.Value:
+    out = node.outputs[0]
+    out.name, out.shape, out.type = f"{node.name}d", like.shape, ir.TensorType(kind)
+    return out
+
+
+def initializer(graph: ir.Graph, name: str, array) -> ir.Value:
+    """A new constant of the graph."""
+    array = np.asarray(array)
+    tensor = ir.Tensor(array, name=name)
+    value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
+def drop_unused(graph: ir.Graph) -> None:
+    """Constants that no node takes any more go."""
+    for value in [value for value in graph.initializers.values() if not value.uses()]:
         del graph.initializers[value.name]

@@ -17,7 +17,8 @@ from ps3_ros.bundle import Bundle, Settings, TensorSpec, contract
 
 from .views import View
 
-SMALL_MASK = 32  # rows: of the region graph's runs in an answer, the first and those with few rows are kept
+# Rows: of the region graph's runs in an answer, the first (tokens one by one, 256 rows) and those of the answer's regions are kept.
+SMALL_MASK = 64
 
 
 @dataclass(frozen=True)

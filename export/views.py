@@ -45,16 +45,18 @@ def make_views(sources: Sequence[Path], count: int, size: tuple[int, int] | None
 
     sources: image files, folders of them, or WebDataset shards (.tar); none = the source tree's samples, else one made picture.
     size: (width, height) px of every view; None = each picture's own. part: 0 to be judged on (whole pictures first), 1 to calibrate on
-    (crops alone; of other pictures where there are four or more). Raises CheckpointError.
+    (other pictures where there are four or more, every second one whole; else crops alone). Raises CheckpointError.
     """
     pictures = list(read_pictures(sources, 2 * count))
-    if len(pictures) >= 4:
+    apart = len(pictures) >= 4
+    if apart:
         pictures = pictures[part::2]
     random = np.random.default_rng(1000 + part)
     views = []
     for n in range(count):
         name, data = pictures[n % len(pictures)]
-        whole = part == 0 and n < len(pictures)
+        # To calibrate: an enlarged crop is smoother than a frame, which would make the ranges too tight.
+        whole = n < len(pictures) if part == 0 else apart and n % 2 == 0
         share = 1.0 if whole else float(random.uniform(MIN_CROP, MAX_CROP))
         views.append(View(name if whole else f"{name}-crop{n}", data, share, size, 2 * n + part, queries[n % len(queries)]))
     return views

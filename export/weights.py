@@ -77,6 +77,8 @@ def move_weights(model: ir.Model, files: WeightFiles, rounded: Rounded) -> None:
                 del graph.initializers[value.name]
                 continue
         if array.nbytes < MIN_BYTES:
+            if isinstance(value.const_value, ir.ExternalTensor):  # in a file of the export's own, which goes
+                value.const_value = ir.Tensor(array.copy(), name=value.name)
             continue
         if rows is not None:
             stored = _external(graph, f"{value.name}.bytes", rows.values, files)

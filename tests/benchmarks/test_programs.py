@@ -3,6 +3,8 @@
 import json
 from importlib.util import find_spec
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")  # bundles for them are exported
@@ -45,6 +47,50 @@ def test_queries(results, capsys, tiny_bundle):
     assert "same cells" in capsys.readouterr().out
 
 
+def test_still(results, capsys, tiny_bundle):
+    from benchmarks import still
+
+    assert still.main(["--quick", "--bundle", str(tiny_bundle), "--threads", "1"]) == 0
+    found = {(entry["scene"], entry["way"]): entry for entry in json.loads((results / "still.json").read_text())["scenes"]}
+    assert set(found) == {(scene, way) for scene in still.SCENES for way in ("anew", "kept")}
+    assert found["still", "kept"]["encoded"] == 0 < found["still", "anew"]["encoded"]
+    assert found["still", "kept"]["other_best"] == 0 and "a thing moves" in capsys.readouterr().out
+
+
+@pytest.fixture
+def split(tmp_path):
+    """Folder of two small frames with a square each, and things that are not in them."""
+    from ps3_training.data.shards import write_shard
+
+    made, rng = [], np.random.default_rng(0)
+    for n, name in enumerate(("red square", "blue square")):
+        pixels = rng.integers(90, 160, (360, 640, 3), dtype=np.uint8)
+        pixels[100:160, 200 + 100 * n : 260 + 100 * n] = (0, 0, 255) if n == 0 else (255, 0, 0)
+        labels = {"text": [f"a {name}"], "box": [[200 + 100 * n, 100, 260 + 100 * n, 160]], "global_text": "squares", "name": [name]}
+        labels |= {"asks": [name], "means": [[name]], "absent": ["mug", "car"], "seen": [True]}
+        made.append((f"frame{n}", cv2.imencode(".png", pixels)[1].tobytes(), labels))
+    write_shard(tmp_path / "squares", 0, made)
+    return tmp_path / "squares"
+
+
+def test_sharing(results, tiny_bundle, split):
+    from benchmarks import sharing
+
+    assert sharing.main([str(split), "--limit", "2", "--bundle", str(tiny_bundle), "--threads", "1"]) == 0
+    found = {entry["way"]: entry for entry in json.loads((results / "sharing.json").read_text())["ways"]}
+    assert set(found) == set(sharing.WAYS) and all(entry["questions"] == 4 for entry in found.values())
+    assert found["anew"]["other_best"] == found["anew"]["score_change"] == 0
+
+
+def test_pruning_answers(results, tiny_checkpoint, split):
+    from benchmarks import pruning_answers
+
+    assert pruning_answers.main([str(tiny_checkpoint), str(split), "--limit", "1", "--threads", "1"]) == 0
+    found = {(e["way"], e["part"]): e for e in json.loads((results / "pruning_answers.json").read_text())["ways"]}
+    assert set(found) == {("all", 1.0)} | {(way, part) for way in ("ours", "visionzip", "fastv") for part in pruning_answers.KEPT}
+    assert found["all", 1.0]["kept"] == 1 and all(0 <= entry["kept"] <= 1 for entry in found.values())
+
+
 def test_queries_refuses_a_folder_that_is_no_bundle(tmp_path, capsys):
     from benchmarks import queries
 
@@ -57,8 +103,27 @@ def test_resolution(results, monkeypatch, tiny_bundle):
 
     monkeypatch.setattr(models, "bundle", lambda *args, **kwargs: tiny_bundle)
     assert resolution.main(["--quick", "--threads", "1"]) == 0
+    assert resolution.main(["--quick", "--threads", "1", "--alone"]) == 0
+    assert len(json.loads((results / "resolution-smoke-alone.json").read_text())["ours_alone"]) == 2
     data = json.loads((results / "resolution-smoke.json").read_text())
     ways = [row["way"] for row in data["rows"] if row["top_scale"] == 640]
     assert ways == ["ours", "anyres", "s2", "sliced (arithmetic)"]
     assert [row["top_scale"] for row in data["ours_alone"]] == [640, 1280]
     assert all(row["seconds"] > 0 and row["peak_mb"] > 50 for row in data["ours_alone"])
+
+
+def test_engines(results, monkeypatch, capsys, tiny_bundle, tiny_checkpoint):
+    from benchmarks import engines
+
+    monkeypatch.setattr(engines, "gpu_name", lambda: "")
+    given = ["--bundle", str(tiny_bundle), "--checkpoint", str(tiny_checkpoint), "--threads", "1", "--reference-python", "nowhere/python"]
+    assert engines.main(["--quick", *given]) == 0
+    (path,) = results.glob("engines-*-quick.json")
+    data = json.loads(path.read_text())
+    found = {entry["name"]: entry["ms"] for entry in data["engines"]}
+    assert set(found) == {f"{name} fp32" for name in ("onnxruntime:cpu", "openvino:cpu", "torch:cpu") if find_spec(name.split(":")[0])}
+    for ms in found.values():
+        for count in engines.QUICK_PATCHES:
+            assert 0 < ms[f"look {count}"]["median"] <= ms[f"look {count}"]["p99"] < ms[f"answer {count}"]["p99"]
+    assert data["left_out"]["torch:cuda fp32"] == "no GPU was found" and "reference, torch:cpu fp32" in data["left_out"]
+    assert "No GPU was found here" in capsys.readouterr().out
