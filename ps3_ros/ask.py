@@ -14,7 +14,7 @@ from .errors import FrameError, QueryError
 from .frame import Frame, FramePlan
 from .regions import find_regions
 from .seen import Seen
-from .selection import Guide, Selection, combine_prior, fine_relevance_map, select, select_for_all, select_guided
+from .selection import Guide, Selection, combine_prior, fine_relevance, select, select_for_all, select_guided
 from .still import Still
 from .text import TextVectors, check_query, split_choices
 
@@ -48,12 +48,7 @@ class Question:
         """Selection of the next look."""
         if self.guide is None:
             return select(self.relevance, plan, max_patches, taken, tokens)
-        glance, aux = self.seen.glance, self.vectors.prompt_aux
-        wanted = [
-            fine_relevance_map(glance.select_features, glance.aux_features, prompt, None if aux is None else aux[n])
-            for n, prompt in enumerate(self.vectors.prompt)
-        ]
-        return select_guided(np.maximum.reduce(wanted), self.guide, plan, max_patches, taken, tokens)
+        return select_guided(fine_relevance(self.seen.glance, self.vectors), self.guide, plan, max_patches, taken, tokens)
 
 
 class Asker:
@@ -169,6 +164,8 @@ class Asker:
         relevance = maps.max(axis=0)
         guide = prior if isinstance(prior, Guide) else None
         prior = prior if guide is None else guide.prior
+        if guide is None and self.settings.fine_selection:
+            guide = Guide(np.zeros((1, 1), np.float32), prior)
         if prior is not None:
             relevance = combine_prior(relevance, prior)
         if self._still:

@@ -14,6 +14,7 @@ RESAMPLINGS = ("bicubic", "area")
 PRECISIONS = ("fp32", "fp16", "int8")  # of the matrix products; everything else is float32 in all of them
 DTYPES = ("float32", "float16", "int64", "bool")
 OPTIONAL = ("parity", "made_with", "quantization", "gate", "drift", "engines")
+LATER_SETTINGS = ("fine_selection", "close_ups")  # absent where they say nothing, as in every bundle made before them
 MAX_CLOSE_UPS = 24  # as many candidates are scored
 
 
@@ -43,6 +44,7 @@ class Settings:
     context_length: int  # tokens
     pad_id: int
     fixed_length: bool  # ids are always padded to context_length
+    fine_selection: bool = False  # patches are chosen by fine_relevance_map, not by cells (selection.py)
     close_ups: int = 0  # candidates of a full look that get a close-up (close_up.py)
 
     def __post_init__(self):
@@ -113,8 +115,9 @@ class Manifest:
     def to_dict(self):
         """Plain JSON values; tuples become lists, and entries that say nothing are left out."""
         data = {key: value for key, value in asdict(self).items() if key not in OPTIONAL or value}
-        if not self.settings.close_ups:
-            del data["settings"]["close_ups"]
+        for name in LATER_SETTINGS:
+            if not getattr(self.settings, name):
+                del data["settings"][name]
         return data
 
     @classmethod
@@ -207,8 +210,8 @@ def _list(value, where, length=None):
 
 
 def _settings(data):
-    names = tuple(f.name for f in fields(Settings) if f.name != "close_ups")
-    _keys(data, "settings", names, ("close_ups",))
+    names = tuple(f.name for f in fields(Settings) if f.name not in LATER_SETTINGS)
+    _keys(data, "settings", names, LATER_SETTINGS)
     scales = tuple(_int(v, "settings.scales", 1, 65536) for v in _list(data["scales"], "settings.scales"))
     patch = _int(data["patch"], "settings.patch", 1, 1024)
     if len(scales) < 2 or list(scales) != sorted(set(scales)) or any(s % patch for s in scales):
@@ -223,8 +226,9 @@ def _settings(data):
         _fail("settings.heads", ints["heads"], f"a divisor of dim {ints['dim']}")
     if len({v > 0 for v in aux.values()}) != 1:
         _fail("settings.aux_size, aux_grid, aux_dim", list(aux.values()), "all zero (no auxiliary branch) or none zero")
-    if not isinstance(data["fixed_length"], bool):
-        _fail("settings.fixed_length", data["fixed_length"], "true or false")
+    for name in ("fixed_length", "fine_selection"):
+        if not isinstance(data.get(name, False), bool):
+            _fail(f"settings.{name}", data[name], "true or false")
     return Settings(
         scales=scales,
         patch=patch,
@@ -240,6 +244,7 @@ def _settings(data):
         relevance_threshold=_number(data["relevance_threshold"], "settings.relevance_threshold", 0, 1),
         pad_id=_int(data["pad_id"], "settings.pad_id", 0, 1 << 31),
         fixed_length=data["fixed_length"],
+        fine_selection=data.get("fine_selection", False),
         close_ups=_int(data.get("close_ups", 0), "settings.close_ups", 0, MAX_CLOSE_UPS),
     )
 

@@ -88,10 +88,12 @@ def combine_prior(relevance, prior):
 def select(relevance, plan, max_patches, taken=None, tokens=None):
     """Selection of one look: cells by relevance, equal cells by index, patches of a cell row-major, each scale until its share is spent.
 
-    relevance: float [g, g]; taken: Selection of earlier looks, whose patches are left out; tokens: a budget under a full look's.
-    The same on every platform. The work follows the cells that are visited, not the grid.
+    relevance: float [g, g]; a finer map (fine_relevance) chooses patch by patch. taken: Selection of earlier looks, whose patches are left
+    out; tokens: a budget under a full look's. The same on every platform. The work follows the cells that are visited, not the grid.
     """
     taken = Selection.none(plan) if taken is None else taken
+    if np.shape(relevance) != (plan.settings.grid,) * 2:
+        return _select_fine(np.asarray(relevance, np.float64), plan, max_patches, taken, tokens)
     shares = share_budget(max_patches, plan.grids, [g.patches - len(p) for g, p in zip(plan.grids, taken.patches, strict=True)], tokens)
     order = np.argsort(-np.asarray(relevance, np.float64).ravel(), kind="stable")
     return Selection(tuple(_first(order, plan, s, share, taken.patches[s]) for s, share in enumerate(shares)))
@@ -147,6 +149,13 @@ def fine_relevance_map(select_features, aux_features, prompt, prompt_aux):
     aux = np.einsum("d,dyx->yx", normalised(prompt_aux), aux_features) / np.maximum(lengths, np.float32(EPS))
     cosine = cv2.dilate(((cosine[cell[:, None], cell] + aux) / 2).astype(np.float32), np.ones((3, 3), np.uint8))
     return sigmoid(np.clip(cosine * SHARPNESS, -LIMIT, LIMIT)).astype(np.float32)
+
+
+def fine_relevance(glance, vectors):
+    """fine_relevance_map of a question: float32 [a, a], the largest of its labels'. glance: encoder.Glance; vectors: text.TextVectors."""
+    aux = [None] * len(vectors.prompt) if vectors.prompt_aux is None else vectors.prompt_aux
+    features = glance.select_features, glance.aux_features
+    return np.maximum.reduce([fine_relevance_map(*features, prompt, one) for prompt, one in zip(vectors.prompt, aux, strict=True)])
 
 
 @dataclass(frozen=True, eq=False)

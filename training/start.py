@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ps3_ros.bundle import load_bundle
 from ps3_ros.errors import CheckpointError
-from ps3_ros.manifest import Settings
+from ps3_ros.manifest import LATER_SETTINGS, Settings
 from ps3_training.model import BACKBONES, PS3, PS3Config, load_sentence_encoder, sentence_config, settings_of
 from ps3_training.model.checkpoint import read_json
 
@@ -137,8 +137,8 @@ def start_thresholds(settings: RunSettings) -> dict[str, float]:
     source = Path(settings.init.get("from", ""))
     if settings.init.get("kind") == "bundle":
         of = load_bundle(source).manifest.settings
-        close_ups = {"close_ups": of.close_ups} if of.close_ups else {}
-        return {"found_threshold": of.found_threshold, "relevance_threshold": of.relevance_threshold, **close_ups}
+        later = {name: value for name in LATER_SETTINGS if (value := getattr(of, name))}
+        return {"found_threshold": of.found_threshold, "relevance_threshold": of.relevance_threshold, **later}
     beside = source / THRESHOLDS
     return read_json(beside) if settings.init.get("kind") == "ps3" and beside.is_file() else {}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ps3_ros.bundle import Settings
 from ps3_ros.errors import QueryError
 from ps3_ros.frame import FramePlan
-from ps3_ros.selection import Selection, adaptive_max, combine_prior, relevance_map, select, select_for_all
+from ps3_ros.selection import Guide, Selection, adaptive_max, combine_prior, relevance_map, select, select_for_all, select_guided
 
 GOLDEN = Path(os.environ.get("PS3_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))
 
@@ -263,3 +263,16 @@ def test_selection_is_the_references_up_to_ties(folder, case):
             cut = value[theirs].min()
             np.testing.assert_array_equal(ours[value > cut], theirs[value > cut])
             assert not ours[value < cut].any()
+
+
+def test_a_finer_map_chooses_patch_by_patch():
+    plan = FramePlan.of(360, 640, small_settings(max_patches=100))
+    fine = np.random.default_rng(0).random((12, 12)).astype(np.float32)
+    chosen = select(fine, plan, 100)
+    for grid, patches in zip(plan.grids, chosen.patches, strict=True):
+        shape = min(12, grid.rows), min(12, grid.cols)
+        values = adaptive_max(fine.astype(np.float64), shape)
+        of_patch = values[np.arange(grid.rows)[:, None] * shape[0] // grid.rows, np.arange(grid.cols) * shape[1] // grid.cols].ravel()
+        assert of_patch[patches].min() >= np.delete(of_patch, patches).max(initial=0)  # none that is left would answer better
+    guided = select_guided(fine, Guide(np.zeros((1, 1))), plan, 100)  # a guide that knows nothing changes nothing
+    assert all(np.array_equal(a, b) for a, b in zip(chosen.patches, guided.patches, strict=True))

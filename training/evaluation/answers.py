@@ -16,7 +16,7 @@ from ps3_ros.encoder import Encoder, Glance, merge_looks
 from ps3_ros.errors import BackendError
 from ps3_ros.frame import FramePlan
 from ps3_ros.regions import find_regions
-from ps3_ros.selection import Selection, relevance_map, select
+from ps3_ros.selection import Selection, fine_relevance, relevance_map, select
 from ps3_ros.text import TextVectors
 
 MAPS = ("top-down", "bottom-up", "random", "no-aux")
@@ -102,6 +102,13 @@ def choose_maps(encoder: Encoder, glance: Glance, vectors: TextVectors, how: str
     return maps.max(axis=0), maps
 
 
+def wanted_map(encoder: Encoder, glance: Glance, vectors: TextVectors) -> np.ndarray:
+    """What the robot's selection goes by for a question: float32 [g, g], or finer where the settings say fine_selection."""
+    if encoder.settings.fine_selection:
+        return fine_relevance(glance, vectors)
+    return np.maximum.reduce([encoder.relevance(glance, vectors, n) for n in range(len(vectors.text))])
+
+
 def replies(encoder: Encoder, glance: Glance, labels: list[str], conditions: list[Condition], seed: int = 0) -> list[Reply]:
     """One reply a condition, all of one group. labels: the question's words, or the choices it offers."""
     first = conditions[0]
@@ -109,13 +116,14 @@ def replies(encoder: Encoder, glance: Glance, labels: list[str], conditions: lis
         raise ValueError(f"conditions {[c.name for c in conditions]} differ in more than looks and threshold; ask for each group by itself")
     glance, vectors = under(glance, first), encoder.text(labels)
     relevance, maps = choose_maps(encoder, glance, vectors, first.map, seed)
+    wanted = wanted_map(encoder, glance, vectors) if first.map == "top-down" else relevance
     plan, full = glance.plan, encoder.settings.max_patches
     counts = {c.name: len(look_budgets(c.looks, c.tokens, full)) for c in conditions}
     budgets = look_budgets(max(c.looks for c in conditions), first.tokens, full)
     taken, looks, found = Selection.none(plan), [], {}
 
     def step(tokens: int | None) -> tuple[Selection, list]:
-        chosen = select(relevance, plan, full, taken, tokens)
+        chosen = select(wanted, plan, full, taken, tokens)
         return taken.union(chosen), looks + ([encoder.look(glance, chosen)] if chosen.count else [])
 
     for number, budget in enumerate(budgets, start=1):

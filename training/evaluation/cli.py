@@ -17,6 +17,7 @@ from ps3_ros.bundle import MANIFEST_FILE, file_sha256, write_manifest
 from ps3_ros.encoder import Encoder
 from ps3_ros.errors import Ps3Error
 from ps3_ros.exits import exit_code
+from ps3_ros.manifest import LATER_SETTINGS
 from ps3_training.data.shards import open_data
 from ps3_training.model.thresholds import write_thresholds
 
@@ -114,8 +115,8 @@ def run_calibrate(options: argparse.Namespace) -> int:
         rows += measure_split(encoder, frames(folder, options, split), vocabulary(folder), plan)
     by_candidate = {condition.relevance_threshold: flat(rows, condition.name) for condition in asked}
     values, about = choose(encoder, by_candidate)
-    if encoder.settings.close_ups:  # chosen by hand; what was calibrated holds with them
-        values["close_ups"] = encoder.settings.close_ups
+    # Chosen by hand; what was calibrated holds with them.
+    values |= {name: value for name in LATER_SETTINGS if (value := getattr(encoder.settings, name))}
     write_thresholds(target, values)
     write(target.with_suffix(".md"), calibration_report(values, about, [str(folder) for folder in options.data]))
     draw_reliability(about["before"], about["after"], target.with_suffix(".png"))

@@ -14,7 +14,7 @@ from ps3_ros.encoder import Encoder
 from ps3_ros.frame import Frame
 from ps3_training.data.shards import Sample
 
-from .answers import Condition, Reply, replies
+from .answers import Condition, Reply, replies, wanted_map
 from .questions import Question, Vocabulary, questions_of
 from .retrieval import box_embedding
 from .selection_recall import patches_of, recall, selections
@@ -95,7 +95,7 @@ def hash_of(key: str) -> int:
 
 def _recalls(encoder: Encoder, glance, question: Question, without_query: dict) -> dict:
     wanted = [patches_of(question.box, glance.plan, s) for s in range(len(glance.plan.grids))]
-    top_down = selections(encoder.relevance(glance, encoder.text([question.text])), glance.plan)
+    top_down = selections(wanted_map(encoder, glance, encoder.text([question.text])), glance.plan)
     ways = {"top-down": top_down, **without_query}
     return {budget: {way: round(recall(chosen[budget], wanted), 4) for way, chosen in ways.items()} for budget in top_down}
 

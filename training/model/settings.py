@@ -17,6 +17,7 @@ def settings_of(
     found_threshold: float = FOUND_THRESHOLD,
     relevance_threshold: float = RELEVANCE_THRESHOLD,
     close_ups: int = 0,
+    fine_selection: bool = False,
 ) -> Settings:
     """Settings of a config. max_patches: a look's patches; None = the checkpoint's max_select_num. The contrastive head (logit_scale,
     exponentiated, and logit_bias) is a weight, not a setting: whoever scores regions passes the model's; frame cutting does not read it."""
@@ -48,4 +49,5 @@ def settings_of(
         pad_id=text.pad_id,
         fixed_length=text.kind != "sentence",
         close_ups=close_ups,
+        fine_selection=fine_selection,
     )

@@ -19,6 +19,7 @@ LIMITS = {  # each value's range
     "logit_scale": (1e-6, 1e6),  # already exponentiated; a region's score = sigmoid(logit_scale * cosine + logit_bias)
     "logit_bias": (-1e6, 1e6),
     "close_ups": (0, MAX_CLOSE_UPS),  # a whole number
+    "fine_selection": (0, 1),  # true or false
 }
 
 
@@ -51,6 +52,8 @@ def write_thresholds(path: Path, values: dict[str, float]) -> None:
 
 
 def _fits(name, value) -> bool:
+    if name == "fine_selection":
+        return isinstance(value, bool)
     if name not in LIMITS or isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return False
     if name == "close_ups" and not isinstance(value, int):

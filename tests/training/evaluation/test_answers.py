@@ -35,10 +35,10 @@ def boxes(reply):
 
 @pytest.fixture(scope="module")
 def close_bundle(tiny_bundle, tmp_path_factory):
-    """Two close-ups a look."""
+    """Patches chosen by a fine map, and two close-ups a look."""
     folder = shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("bundles") / "close")
     manifest = load_bundle(folder).manifest
-    write_manifest(folder, dataclasses.replace(manifest, settings=dataclasses.replace(manifest.settings, close_ups=2)))
+    write_manifest(folder, dataclasses.replace(manifest, settings=dataclasses.replace(manifest.settings, fine_selection=True, close_ups=2)))
     return folder
 
 

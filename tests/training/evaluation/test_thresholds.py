@@ -13,14 +13,23 @@ def test_what_is_written_is_read_and_used(tiny_checkpoint, tmp_path):
     folder = tmp_path / "checkpoint"
     shutil.copytree(tiny_checkpoint, folder)
     assert read_thresholds(folder) == {}
-    values = {"found_threshold": 0.3, "relevance_threshold": 0.05, "logit_scale": 8.5, "logit_bias": -3.25, "close_ups": 4}
+    values = {"found_threshold": 0.3, "relevance_threshold": 0.05, "logit_scale": 8.5, "logit_bias": -3.25}
+    values |= {"close_ups": 4, "fine_selection": True}
     write_thresholds(folder / THRESHOLDS_FILE, values)
     settings = checkpoint_encoder(folder).settings
     assert read_thresholds(folder) == {name: getattr(settings, name) for name in values} == values
 
 
 @pytest.mark.parametrize(
-    "values", [{"found_threshold": 1.2}, {"logit_scale": 0}, {"logit_bias": float("nan")}, {"colour": 1}, {"close_ups": 2.5}]
+    "values",
+    [
+        {"found_threshold": 1.2},
+        {"logit_scale": 0},
+        {"logit_bias": float("nan")},
+        {"colour": 1},
+        {"close_ups": 2.5},
+        {"fine_selection": 1},
+    ],
 )
 def test_what_cannot_be_used_is_refused(tmp_path, values):
     with pytest.raises(CheckpointError, match="out of range"):
