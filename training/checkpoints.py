@@ -1,7 +1,7 @@
 """A run's checkpoints: written whole or not at all, the newest kept, and all that an exact resume needs.
 
 <stage>/steps/00001200/   config.json, model.safetensors     the model as PS3.from_pretrained reads it
-                          optimizer.safetensors              AdamW's moments, the weights' running mean, random state; the step
+                          optimizer.safetensors              the optimizer's moments, the weights' running mean, random state; the step
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The loop that both training stages share: AdamW with warm-up and cosine, autocast, accumulation, several ranks, a stop on NaN or on a
-signal, metrics, atomic checkpoints and exact resume.
+"""The loop that both training stages share: AdamW or Muon with warm-up and cosine, autocast, accumulation, several ranks, a stop on NaN
+or on a signal, metrics, atomic checkpoints and exact resume.
 
 A stage gives two functions: `make_batch(number)`, which must depend on nothing but the number (so that a resumed run sees what an
 uninterrupted one would have seen), and `loss(batch)`, a dict of named scalars of which `total` is minimised; with several ranks each

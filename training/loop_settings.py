@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .errors import TrainingError
 
 AUTOCAST = ("none", "bf16", "fp16")
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class LoopSettings:
     lr: float
     warmup_steps: int = 100
     final_lr_fraction: float = 0.05  # of lr, where the cosine ends
+    optimizer: str = "adamw"  # or muon: the matrices of blocks and pool by Muon, the rest by AdamW
     weight_decay: float = 0.05
     beta1: float = 0.9
     beta2: float = 0.95
@@ -47,3 +49,5 @@ class LoopSettings:
             raise TrainingError(f"ema is {self.ema}; give a decay from 0 (off) to below 1")
         if self.autocast not in AUTOCAST:
             raise TrainingError(f"autocast is {self.autocast!r}; give {', '.join(AUTOCAST)}")
+        if self.optimizer not in OPTIMIZERS:
+            raise TrainingError(f"optimizer is {self.optimizer!r}; give {' or '.join(OPTIMIZERS)}")

@@ -1,4 +1,4 @@
-"""AdamW as the loop uses it: which parameters decay, the learning rate of a step, and the running mean of the weights."""
+"""AdamW and Muon as the loop uses them: which parameters decay, the learning rate of a step, and the running mean of the weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from .loop_settings import LoopSettings
+
+HIDDEN = (".blocks.", ".attn_pool.")  # in the names of matrices that Muon may take
 
 
 def learning_rate(step: int, settings: LoopSettings) -> float:
@@ -19,15 +21,41 @@ def learning_rate(step: int, settings: LoopSettings) -> float:
     return settings.lr * (settings.final_lr_fraction + (1 - settings.final_lr_fraction) * cosine)
 
 
-def make_optimizer(model: nn.Module, settings: LoopSettings) -> torch.optim.AdamW:
-    """AdamW over the parameters that are not frozen; only matrices decay (no bias, norm, position, prompt, scale)."""
-    matrices, others = [], []
+def make_optimizer(model: nn.Module, settings: LoopSettings) -> torch.optim.Optimizer | Pair:
+    """AdamW over the parameters that are not frozen; only matrices decay (no bias, norm, position, prompt, scale).
+
+    With `optimizer: muon`, the matrices of the blocks and of the pool go by Muon instead (Jordan et al. 2024, torch's own), its step scaled
+    to AdamW's size (Liu et al. 2025, arXiv 2502.16982), so that both take the same lr.
+    """
+    matrices, others, hidden = [], [], []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             plain = parameter.ndim < 2 or "pos_emb" in name or "position" in name or name.endswith(("latent", "prior_prompt"))
-            (others if plain else matrices).append(parameter)
+            inside = settings.optimizer == "muon" and parameter.ndim == 2 and any(part in name for part in HIDDEN)
+            (others if plain else hidden if inside else matrices).append(parameter)
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.beta1, settings.beta2))
+    adamw = torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.beta1, settings.beta2))
+    if not hidden:
+        return adamw
+    muon = torch.optim.Muon(hidden, lr=settings.lr, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw")
+    return Pair(muon, adamw)
+
+
+class Pair:
+    """Two optimizers of different parameters that step as one, as far as the loop and its checkpoints use them."""
+
+    def __init__(self, first: torch.optim.Optimizer, second: torch.optim.Optimizer):
+        self.parts = (first, second)
+        self.param_groups = [*first.param_groups, *second.param_groups]
+        self.state = second.state = first.state  # by parameter, of which they share none
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def step(self) -> None:
+        for part in self.parts:
+            part.step()
 
 
 class Ema:

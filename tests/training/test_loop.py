@@ -107,6 +107,7 @@ def test_learning_rate_warms_up_and_falls():
         {"lr": 0.0},
         {"clip": -1.0},
         {"autocast": "fp8"},
+        {"optimizer": "sgd"},
         {"ema": 1.0},
         {"accumulate": 0},
         {"keep": 0},
@@ -123,6 +124,18 @@ def test_a_frozen_encoder_is_not_trained(task):
     trained = {id(p) for group in optimizer.make_optimizer(model, loop.LoopSettings(steps=1, lr=1.0)).param_groups for p in group["params"]}
     assert not trained & {id(p) for p in model.text_model.encoder.parameters()}
     assert {id(p) for p in model.vision_model.parameters()} <= trained
+
+
+def test_muon_takes_the_matrices_of_blocks_and_adamw_the_rest(task):
+    model, _, _ = task
+    made = optimizer.make_optimizer(model, loop.LoopSettings(steps=1, lr=1.0, optimizer="muon"))
+    names = {id(p): name for name, p in model.named_parameters()}
+    by_muon = {names[id(p)] for group in made.parts[0].param_groups for p in group["params"]}
+    assert {"vision_model.trunk.blocks.0.attn.qkv.weight", "vision_model.trunk.blocks.0.mlp.fc1.weight"} <= by_muon
+    assert all(name.startswith("vision_model.") and name.endswith("weight") for name in by_muon)
+    plain = optimizer.make_optimizer(model, loop.LoopSettings(steps=1, lr=1.0))
+    parameters = [sorted(names[id(p)] for group in one.param_groups for p in group["params"]) for one in (made, plain)]
+    assert parameters[0] == parameters[1]
 
 
 def test_accumulated_batches_are_one_step_with_their_mean_gradient(task, tmp_path):

@@ -21,7 +21,7 @@ PATIENCE = 600  # s, of a machine that does other work; alone the whole test tak
 
 @pytest.mark.timeout(2 * PATIENCE)
 def test_a_killed_run_ends_in_the_same_weights(tmp_path):
-    config = tiny_run.write(tmp_path, steps=STEPS, save_every=1, ema=0.9, workers=2)
+    config = tiny_run.write(tmp_path, steps=STEPS, save_every=1, ema=0.9, workers=2, optimizer="muon")
     train.run(read_settings(config, [f"run={tmp_path / 'whole'}"]))
 
     command = [sys.executable, "-m", "ps3_training.train", str(config), "--set", f"run={tmp_path / 'killed'}"]
