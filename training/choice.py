@@ -36,6 +36,7 @@ class BatchSettings:
     token_masks: int = 2  # single tokens of a box matched on their own, so that a token's match localises
     background_areas: int = 4  # regions of a frame where nothing is: no caption fits them ("not found")
     background_tokens: int = 8  # single tokens beside boxes and in the background: no caption fits them
+    support_tokens: int = 0  # single tokens just under each box looked at, such as a sign's post: no caption of the frame fits them
     colour_jitter: float = 0.1  # spread of the gain and shift given to a frame's pixels
 
     def __post_init__(self) -> None:
@@ -53,6 +54,11 @@ class BatchSettings:
             isinstance(self.selection, int | float) and 0 <= self.selection <= 1
         ):
             raise TrainingError(f"selection is {self.selection!r}; give ground_truth, predicted, or a share from 0 to 1")
+        if min(self.token_masks, self.background_areas, self.background_tokens, self.support_tokens) < 0:
+            raise TrainingError(
+                f"token_masks, background_areas, background_tokens and support_tokens are {self.token_masks}, {self.background_areas}, "
+                f"{self.background_tokens} and {self.support_tokens}; give 0 or more"
+            )
         if not 0 <= self.hard_share < 1 or not 0 <= self.global_fraction <= 1:
             raise TrainingError(
                 f"hard_share, global_fraction are {self.hard_share} and {self.global_fraction}; give shares from 0 to 1, below 1 the first"
@@ -144,6 +150,11 @@ def choose_patches(frame: CachedFrame, settings: BatchSettings, rng: np.random.G
             continue
         chosen[members] = budget > 0
         boxes.append(int(box))
+    if settings.support_tokens and boxes:
+        below = under(frame.boxes[boxes], frame.patch_boxes, frame.boxes) & ~chosen
+        for row in below:
+            room = max(0, budget - int(chosen.sum()))
+            chosen[rng.permutation(np.flatnonzero(row))[: min(settings.support_tokens, room)]] = True
     rest = rng.permutation(np.flatnonzero(~chosen))
     background = overlap(frame.areas, frame.patch_boxes[rest]).any(0) if len(frame.areas) else np.zeros(len(rest), bool)
     rest = np.concatenate([rest[background], rest[~background]])
@@ -163,6 +174,13 @@ def inside(boxes: np.ndarray, patch_boxes: np.ndarray) -> np.ndarray:
     member = shared >= INSIDE * np.minimum(area, patch_area)
     member[np.arange(len(boxes)), shared.argmax(1)] |= shared.max(1) > 0
     return member
+
+
+def under(boxes: np.ndarray, patch_boxes: np.ndarray, every: np.ndarray) -> np.ndarray:
+    """Which patches lie under the middle of which box, no further down than the box is high, and touch none of `every` box: bool [R, P]."""
+    x1, y1, x2, y2 = boxes.T
+    strip = np.stack([x1 + (x2 - x1) / 4, y2, x2 - (x2 - x1) / 4, 2 * y2 - y1], 1)
+    return (overlap(strip, patch_boxes) > 0) & (overlap(every, patch_boxes) == 0).all(0)
 
 
 def draw_regions(frame: CachedFrame, patch_boxes: np.ndarray, boxes: np.ndarray, settings: BatchSettings, rng: np.random.Generator) -> Rows:
@@ -193,4 +211,8 @@ def draw_regions(frame: CachedFrame, patch_boxes: np.ndarray, boxes: np.ndarray,
         half = settings.background_tokens // 2
         for token in [*free[rng.permutation(beside)[:half]], *rng.permutation(free)[: settings.background_tokens - half]]:
             rows.add(np.arange(len(patch_boxes)) == token, -1, BACKGROUND)
+    if settings.support_tokens and len(boxes):
+        for below in under(frame.boxes[boxes], patch_boxes, frame.boxes):
+            for token in rng.permutation(np.flatnonzero(below))[: settings.support_tokens]:
+                rows.add(np.arange(len(patch_boxes)) == token, -1, BACKGROUND)
     return rows

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .files import write_whole
+
 METRICS = "metrics.jsonl"
 NOT_DRAWN = ("step", "lr", "seconds_a_step")
 _told = False  # that tensorboard is missing
@@ -60,9 +62,7 @@ def trim_metrics(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [line for line in read_metrics(path) if line["step"] <= step]
-    part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(line) + "\n" for line in kept))
-    os.replace(part, path)
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read_metrics(path: Path) -> list[dict]:

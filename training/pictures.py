@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ps3_ros.manifest import Settings
 from ps3_training.model import PS3
 
 from .cache import CachedFrame, normalized
+from .files import write_whole
 from .metrics import Metrics
 from .pretrain import map_logits
 from .sentences import Sentences
@@ -34,10 +34,7 @@ def relevance_pictures(
         if grid is None:
             return
         target = folder / "pictures" / f"{step:08d}.png"
-        target.parent.mkdir(exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        part.write_bytes(cv2.imencode(".png", grid[..., ::-1])[1].tobytes())
-        os.replace(part, target)
+        write_whole(target, cv2.imencode(".png", grid[..., ::-1])[1].tobytes())
         metrics.picture("relevance", grid, step)
 
     return draw

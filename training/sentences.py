@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from tqdm import tqdm
 
 from ps3_ros.errors import CheckpointError
 from ps3_training.model import TextConfig, load_sentence_encoder
+
+from .files import write_whole
 
 PER_PASS = 128  # captions encoded at once, of similar length
 CONTEXT_LENGTH = 256  # tokens of a caption that the package's encoder sees
@@ -95,9 +96,7 @@ class Sentences:
     def _save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         save_file({"vectors": self.vectors.contiguous()}, self.folder / f"sentences-{len(self.row)}.safetensors")
-        part = self.folder / "sentences.json.part"
-        part.write_text(json.dumps(sorted(self.row, key=self.row.get)))
-        os.replace(part, self.folder / "sentences.json")
+        write_whole(self.folder / "sentences.json", json.dumps(sorted(self.row, key=self.row.get)))
         for old in self.folder.glob("sentences-*.safetensors"):
             if old.name != f"sentences-{len(self.row)}.safetensors":
                 old.unlink()

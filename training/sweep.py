@@ -1,9 +1,7 @@
 """`ps3 train CONFIG.yaml --sweep SWEEP.yaml`: the same run with one choice changed at a time, and a table of what each came to.
 
 SWEEP.yaml is a list of {name, set: {dotted key: value}, and, if wanted, from: a table of the paper}. Each runs in <run>/<name>. A run that
-leaves the model and the warm start as they are begins with the warm start of the configuration itself, which is trained once.
-
-SWEEP.yaml is a list of {name, set: {dotted key: value}, and perhaps from: a table of the paper}. Each runs in <run>/<name>. A run that
+leaves the model and the warm start as they are begins with the warm start of the configuration itself, which is trained once. All are
 measured after training on the same frames and batches for all: those that held_out_share keeps, with the configuration's own batch and
 loss settings, but each run's own use of the low-res cache and of scales.
 """
@@ -26,6 +24,7 @@ from . import distributed
 from .batch import make_batch
 from .checkpoints import newest
 from .errors import TrainingError
+from .files import write_whole
 from .pretrain import pretrain_loss
 from .settings import RunSettings, change, parse_changes, read_yaml, settings_of_run
 from .stages import STAGES, device_of, frame_texts, pretrain_settings, split_index
@@ -121,7 +120,4 @@ def write_table(path: Path, rows: list[dict]) -> None:
         lines.append(f"| {row['name']} | {row['from']} | {changed} | " + " | ".join(f"{row[name]:.4f}" for name in COLUMNS) + " |")
     note = f"Means over {rows[-1]['frames']:.0f} frames, {PASSES} draws each, with the configuration's own batches and weights."
     for target, text in ((path, "\n".join([*lines, "", note, ""])), (path.with_suffix(".json"), json.dumps(rows, indent=1) + "\n")):
-        part = target.with_name(f".{target.name}.part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text)
-        os.replace(part, target)
+        write_whole(target, text)

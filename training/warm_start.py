@@ -22,10 +22,13 @@ from ps3_training.model import PS3
 from . import losses
 from .batch import colour_jitter
 from .cache import normalized
+from .errors import TrainingError
 from .sentences import Sentences
 from .sprites import Bank, paste, scenery_crop
+from .supports import draw_support
 
 FRAME = (2160, 3840)  # px, height and width: what positions and the squeeze of the selector's image are taken from
+NAMED_ROWS = 3  # of a crop's masks, the first: the object, a part of it, one token of it. The others are background
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,11 @@ class WarmStartSettings:
 
     crops: int = 128
     side: int = 6  # patches a side of a crop
+    tokens: int = 0  # of a crop that stay, those with a thing first, as a look has little else; 0: all
     smallest: float = 14.0  # px, longer side of an object in a crop
     largest: float = 150.0  # parts of objects larger than the crop are seen, too
+    supports: float = 0.0  # of crops in which a post or a board is drawn under the object: nothing that a caption means
+    support_tokens: int = 2  # of each of these: single tokens to which no caption fits
     alike: float = 0.3  # of objects drawn from the group of the one before, so that look-alikes are each other's negatives
     mosaics: int = 6
     mosaic_cells: int = 8  # low-res cells a side of a mosaic
@@ -46,6 +52,14 @@ class WarmStartSettings:
     names_weight: float = 0.0  # of telling a thing's names from all others of the bank, for crops and for the ConvNet's maps
     ranking_weight: float = 0.25  # of bringing a caption's cells to the top, where the maps' own loss hardly moves at first
 
+    def __post_init__(self) -> None:
+        if self.tokens and self.tokens < NAMED_ROWS + self.support_tokens:
+            raise TrainingError(f"tokens is {self.tokens}; give {NAMED_ROWS + self.support_tokens} or more, or 0 for all of a crop's")
+        if not 0 <= self.supports <= 1 or self.support_tokens < 1:
+            raise TrainingError(
+                f"supports and support_tokens are {self.supports} and {self.support_tokens}; give a share from 0 to 1, and 1 or more"
+            )
+
 
 @dataclass(frozen=True)
 class WarmBatch:
@@ -53,7 +67,7 @@ class WarmBatch:
 
     patches: torch.Tensor  # float32 [M, n, 3 * p * p]
     position: torch.Tensor  # int64 [M, n]
-    mask: torch.Tensor  # bool [M, R, n]: the object, a part of it, one token of it, one token beside it
+    mask: torch.Tensor  # bool [M, R, n]: the object, a part of it, one token of it, one token beside it, tokens of its support
     has_row: torch.Tensor  # bool [M, R]
     texts: tuple[str, ...]  # M
     answers: torch.Tensor  # bool [M, M]: crop m's object answers caption k
@@ -98,9 +112,11 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
     p, side, count = model.patch, settings.side, settings.crops
     px = p * side
     plan = FramePlan.of(*FRAME, model)
-    patches = np.empty((count, side * side, 3 * p * p), np.float32)
-    position = np.empty((count, side * side), np.int64)
-    mask = np.zeros((count, 4, side * side), bool)
+    held = settings.support_tokens if settings.supports else 0
+    kept = min(settings.tokens or side * side, side * side)
+    patches = np.empty((count, kept, 3 * p * p), np.float32)
+    position = np.empty((count, kept), np.int64)
+    mask = np.zeros((count, NAMED_ROWS + 1 + held, kept), bool)
     texts, asks, means, named = [], [], [], []
     drawn = None
     for m in range(count):
@@ -113,19 +129,27 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         image = scenery_crop(bank, rng, px, px, (px * zoom, px * zoom))
         h, w = sprite.shape[:2]
         x, y = (int(rng.integers(min(0, px - length), max(0, px - length) + 1)) for length in (w, h))
+        support = draw_support(image, x, y, w, h, rng) if held and rng.random() < settings.supports else None
         alpha = paste(image, sprite, x, y)
         if rng.random() < 0.3:
             image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.0)))
         values = _jittered(image, settings.colour_jitter, model, rng)
-        patches[m] = values.reshape(3, side, p, side, p).transpose(1, 3, 0, 2, 4).reshape(side * side, -1)
+        every = values.reshape(3, side, p, side, p).transpose(1, 3, 0, 2, 4).reshape(side * side, -1)
         s = int(rng.choice(len(plan.grids), p=_scale_odds(len(plan.grids))))
         grid = plan.grids[s]
         rows, cols = min(side, grid.rows), min(side, grid.cols)
         row = int(rng.integers(grid.rows - rows + 1)) + np.minimum(np.arange(side), rows - 1)
         col = int(rng.integers(grid.cols - cols + 1)) + np.minimum(np.arange(side), cols - 1)
-        position[m] = plan.positions(s, (row[:, None] * grid.cols + col[None]).reshape(-1))
         covered = (alpha.reshape(side, p, side, p) > 127).mean((1, 3)).reshape(-1)
-        mask[m] = _masks(covered, rng)
+        masks = np.zeros((mask.shape[1], side * side), bool)
+        masks[: NAMED_ROWS + 1] = _masks(covered, rng)
+        if support is not None:
+            shown = support.reshape(side, p, side, p).mean((1, 3)).reshape(-1)
+            for number, token in enumerate(rng.permutation(np.flatnonzero((covered == 0) & (shown > 0)))[:held]):
+                masks[NAMED_ROWS + 1 + number, token] = True
+        keep = _kept(masks, kept, rng)
+        patches[m], mask[m] = every[keep], masks[:, keep]
+        position[m] = plan.positions(s, (row[:, None] * grid.cols + col[None]).reshape(-1)[keep])
         texts.append(text)
         asks.append(ask)
         means.append(meaning)
@@ -159,6 +183,14 @@ def _masks(covered: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if len(free):
         masks[3, rng.choice(free)] = True
     return masks
+
+
+def _kept(masks: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices int64 [count] of the tokens that stay, in their order: those alone in a mask first, then the object's, then any."""
+    if count == masks.shape[1]:
+        return np.arange(count)
+    alone, object_ = masks[NAMED_ROWS - 1 :].any(0), masks[0]
+    return np.sort(np.argsort(-(2 * alone + object_ + rng.random(masks.shape[1])), kind="stable")[:count])
 
 
 def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
@@ -204,7 +236,7 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
         target[k, owner] = own_boxes[k]
         valid[k, owner] |= own_boxes[k]
     return {"mosaics": torch.from_numpy(images), "mosaic_texts": tuple(texts), "cells": target, "valid": valid} | {
-        "mosaic_names": torch.from_numpy(np.array(named, bool).reshape(len(texts), -1)),
+        "mosaic_names": torch.from_numpy(np.array(named, bool).reshape(len(texts), len(named[0]) if named else 0)),
         "centres": torch.tensor(centres).reshape(-1, 3),
     }
 
@@ -217,7 +249,7 @@ def warm_loss(model: PS3, batch: WarmBatch, sentences: Sentences, settings: Warm
     tokens = v.look(batch.patches, batch.position, empty)
     embedding = v.pool(tokens, batch.mask).flatten(0, 1)
     image = torch.arange(count).repeat_interleave(rows)
-    background = torch.arange(rows).repeat(count) == rows - 1
+    background = torch.arange(rows).repeat(count) >= NAMED_ROWS
     keep = batch.has_row.flatten()
     text = model.text_model.project(sentences.of(batch.texts)).text
     answers = batch.answers[image] & ~background[:, None]

@@ -76,6 +76,37 @@ def test_background_regions_touch_no_box(cached):
         assert not {(int(t),) for t in tokens} & chosen
 
 
+@pytest.mark.parametrize(
+    "patch, is_under",
+    [
+        ((44, 60, 60, 76), True),
+        ((44, 52, 60, 68), False),  # touches the box
+        ((20, 60, 36, 76), False),  # beside its middle half
+        ((44, 84, 60, 100), False),  # further down than the box is high
+        ((44, 60, 60, 81), False),  # touches the other box
+    ],
+)
+def test_what_is_under_a_box(patch, is_under):
+    boxes = np.array([[30, 40, 70, 60], [0, 80, 100, 90]], np.float32)
+    assert choice.under(boxes[:1], np.array([patch], np.float32), boxes).tolist() == [[is_under]]
+
+
+def test_tokens_under_a_box_are_looked_at_and_negatives(cached):
+    settings, frames, _, _ = cached
+    frame = frames[0]
+    plain, held = (choice.BatchSettings(tokens=90, background_areas=0, background_tokens=0, support_tokens=n) for n in (0, 2))
+    index, boxes = choice.choose_patches(frame, held, np.random.default_rng(0))
+    assert len(index) <= 90
+    below = choice.under(frame.boxes[boxes], frame.patch_boxes[index], frame.boxes)
+    assert below.any(1).all()  # the cache keeps a patch around each box
+    rows = choice.draw_regions(frame, frame.patch_boxes[index], boxes, held, np.random.default_rng(1))
+    added = [mask for mask, kind in zip(rows.masks, rows.kind, strict=True) if kind == choice.BACKGROUND]
+    assert added and all(mask.sum() == 1 and below.any(0)[mask].all() for mask in added)
+    assert choice.BACKGROUND not in choice.draw_regions(frame, frame.patch_boxes[index], boxes, plain, np.random.default_rng(1)).kind
+    with pytest.raises(TrainingError, match="support_tokens are 2, 4, 8 and -1"):
+        choice.BatchSettings(support_tokens=-1)
+
+
 def test_captions_asked_of_other_frames_skip_what_answers_them(cached):
     settings, frames, _, _ = cached
     names = [set(sum(frame.means, ())) for frame in frames]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ps3_training import sprites, warm_start
+from ps3_training import losses, sprites, supports, warm_start
+from ps3_training.errors import TrainingError
 from ps3_training.model import settings_of
 
 COLOURS = [(220, 40, 40), (40, 200, 40), (40, 80, 230), (240, 230, 40)]
@@ -65,6 +66,19 @@ def test_masks_of_a_crop_cover_the_object(tiny_model, bank, settings):
     assert (made.answers == torch.tensor([[a == b for b in made.texts] for a in made.texts])).all()
 
 
+def test_of_a_crops_tokens_those_of_the_object_stay(tiny_model, bank, settings):
+    cut = settings_of(tiny_model.config)
+    whole = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(0))
+    fewer = warm_start.make_warm_batch(bank, replace(settings, tokens=9), cut, np.random.default_rng(0))
+    assert fewer.patches.shape[:2] == fewer.position.shape == fewer.mask.shape[::2] == (settings.crops, 9)
+    first, n = (batch.mask[0, 0].sum() for batch in (whole, fewer))  # the same crop, whose object fits into nine tokens
+    assert n == first < 9
+    kept = torch.isin(whole.patches[0].sum(1), fewer.patches[0].sum(1))
+    assert torch.equal(whole.patches[0][kept], fewer.patches[0]) and torch.equal(whole.mask[0, 0][kept], fewer.mask[0, 0])
+    with pytest.raises(TrainingError, match="tokens is 2"):
+        replace(settings, tokens=2)
+
+
 def test_cells_of_a_mosaic_are_where_the_objects_are(tiny_model, bank, settings):
     cut = settings_of(tiny_model.config)
     made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(2))
@@ -103,3 +117,37 @@ def test_the_stage_learns_one_batch(tiny_model, bank, settings, sentences):
         optimizer.step()
     assert float(parts["match"].detach()) < 0.5 * first["match"]
     assert float(parts["ranking"].detach()) < 0.7 * first["ranking"]
+
+
+@pytest.mark.parametrize("seed", range(4))  # two of each kind
+def test_a_support_is_drawn_under_the_thing(seed):
+    image = np.full((96, 96, 3), 10, np.uint8)  # darker than any support
+    covered = supports.draw_support(image, 30, 20, 40, 30, np.random.default_rng(seed))
+    assert covered.any() and (image.max(2) > 10)[covered].mean() > 0.9 and not (image.max(2) > 10)[~covered].any()
+    rows, columns = np.nonzero(covered)
+    assert rows.min() >= 20 + 0.3 * 30 - 1 and rows.max() > 50  # below the thing's top, and further down than it
+    assert not supports.draw_support(image, 30, 100, 40, 30, np.random.default_rng(seed)).any()  # below the crop: nothing to draw
+
+
+def test_tokens_of_a_support_are_negatives(tiny_model, bank, settings, sentences):
+    cut = settings_of(tiny_model.config)
+    held = replace(settings, supports=1.0, support_tokens=2, smallest=14, largest=24, mosaics=0)
+    made = warm_start.make_warm_batch(bank, held, cut, np.random.default_rng(3))
+    own, posts = made.mask[:, 0], made.mask[:, warm_start.NAMED_ROWS + 1 :]
+    assert made.mask.shape[1] == 6 and posts.any(-1).float().mean() > 0.5
+    assert (posts.sum(-1) <= 1).all() and not (posts & own[:, None]).any()
+    optimizer = torch.optim.AdamW([p for p in tiny_model.parameters() if p.requires_grad], lr=2e-3)
+    for _ in range(25):
+        optimizer.zero_grad()
+        warm_start.warm_loss(tiny_model, made, sentences, held)["total"].backward()
+        optimizer.step()
+    v = tiny_model.vision_model
+    with torch.no_grad():
+        tokens = v.look(made.patches, made.position, torch.zeros(len(v.trunk.blocks), 2, len(own), v.heads, 0, v.dim // v.heads))
+        found = (
+            losses.normalize(v.pool(tokens, made.mask)) @ losses.normalize(tiny_model.text_model.project(sentences.of(made.texts)).text).T
+        )
+    score = found.diagonal(dim1=0, dim2=2).T  # [M, R]: each crop's rows against its own caption
+    assert score[:, 0].mean() > score[:, warm_start.NAMED_ROWS + 1 :][posts.any(-1)].mean() + 0.3
+    with pytest.raises(TrainingError, match="supports and support_tokens are 2 and 2"):
+        replace(settings, supports=2)

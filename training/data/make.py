@@ -20,6 +20,7 @@ import numpy as np
 
 from ps3_ros.errors import Ps3Error
 from ps3_ros.exits import exit_code
+from ps3_training.files import write_whole
 
 from . import canvas, catalogue, compose, scenes3d, shards
 from .choosing import SPLITS
@@ -85,7 +86,7 @@ def make(out, frames, seed=1, split="train", workers=1, quality=90, size=SIZE, r
         before = {"rendered": 0.0, "catalogue": settings["catalogue"], **json.loads(note.read_text())}  # early folders name neither
         if before != settings:
             raise Ps3Error(f"The folder {str(out)!r} was begun with {before}, not {settings}; use another folder or delete it.")
-    _write(note, settings)
+    write_whole(note, json.dumps(settings) + "\n")
     for part in out.glob("*/.*.part"):  # of a run that was killed
         part.unlink()
     jobs = [
@@ -106,7 +107,7 @@ def make(out, frames, seed=1, split="train", workers=1, quality=90, size=SIZE, r
             bar.update(jobs[index][3] - jobs[index][2])
     boxes = sum(len(sample.text) for sample in shards.read_samples(out))
     done = {**settings, "shards": len(jobs), "boxes": boxes, "made_now": made, "seconds": round(time.perf_counter() - start, 1)}
-    _write(out / "DONE", done)
+    write_whole(out / "DONE", json.dumps(done) + "\n")
     return done
 
 
@@ -114,12 +115,6 @@ def _begin_worker():
     """In a worker process: Ctrl-C is for the parent, which then ends it by SIGTERM; that runs what removes a half-written shard."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-
-
-def _write(path, content):
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(content) + "\n")
-    os.replace(part, path)
 
 
 def frame_size(text):

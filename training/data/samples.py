@@ -6,7 +6,6 @@ photographs is in the training data: scene seeds begin with 9 (the splits use 0 
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from ps3_ros.errors import Ps3Error
 from ps3_ros.exits import exit_code
+from ps3_training.files import write_whole
 
 from . import augment, backgrounds, canvas, catalogue, compose
 
@@ -179,9 +179,7 @@ def write(out, names=("street", "kitchen", "bird")):
             raise Ps3Error(f"The sample {name!r} could not be written as JPEG; check OpenCV's build.")
         label = {"image": f"{name}.jpg", **label}
         for path, data in ((out / f"{name}.jpg", jpg.tobytes()), (out / f"{name}.json", (json.dumps(label, indent=1) + "\n").encode())):
-            part = path.with_name(f".{path.name}.part")
-            part.write_bytes(data)
-            os.replace(part, path)
+            write_whole(path, data)
         written.append(label)
     return written
 

@@ -6,7 +6,6 @@ them. A stopped run goes on where it was; models.json is written last.
 
 import argparse
 import json
-import os
 import re
 import sys
 import zlib
@@ -18,6 +17,7 @@ import numpy as np
 
 from ps3_ros.errors import Ps3Error
 from ps3_ros.exits import exit_code
+from ps3_training.files import write_whole
 
 from . import catalogue, model_names, models
 from .placed import Camera, Light, Placed
@@ -118,13 +118,6 @@ def cut_out(renderer, model, rng, azimuth, elevation):
     return np.clip(np.concatenate([rgb, alpha], 2) + 0.5, 0, 255).astype(np.uint8)
 
 
-def _write(path, data):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
-
-
 def make(out, views=10, only=None, progress=True):
     """Renders what is missing under `out` and returns the content of models.json, one dict a name.
 
@@ -156,7 +149,7 @@ def make(out, views=10, only=None, progress=True):
                     shown.append((entry, colour_of(pictures)))
             if shown:
                 table.append(_row(name, shown))
-    _write(out / "models.json", (json.dumps(table, indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(out / "models.json", json.dumps(table, indent=1, ensure_ascii=False) + "\n")
     return table
 
 
@@ -178,7 +171,7 @@ def _entry_views(renderer, entry, out, number, views):
             print(f"left out: {entry.id}: {error}", file=sys.stderr)
             return []
         pictures.append(rgba)
-        _write(path, cv2.imencode(".webp", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_WEBP_QUALITY, 92])[1].tobytes())
+        write_whole(path, cv2.imencode(".webp", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA), [cv2.IMWRITE_WEBP_QUALITY, 92])[1].tobytes())
     renderer.forget()
     return pictures
 

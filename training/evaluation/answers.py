@@ -116,7 +116,8 @@ def replies(encoder: Encoder, glance: Glance, labels: list[str], conditions: lis
         raise ValueError(f"conditions {[c.name for c in conditions]} differ in more than looks and threshold; ask for each group by itself")
     glance, vectors = under(glance, first), encoder.text(labels)
     relevance, maps = choose_maps(encoder, glance, vectors, first.map, seed)
-    wanted = wanted_map(encoder, glance, vectors) if first.map == "top-down" else relevance
+    fine = first.map == "top-down" and encoder.settings.fine_selection
+    wanted = fine_relevance(glance, vectors) if fine else relevance
     plan, full = glance.plan, encoder.settings.max_patches
     counts = {c.name: len(look_budgets(c.looks, c.tokens, full)) for c in conditions}
     budgets = look_budgets(max(c.looks for c in conditions), first.tokens, full)

@@ -5,11 +5,11 @@ nothing, and one that is stopped goes on where it was. OUT/manifests/plan.jsonl 
 """
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
 from ps3_ros.errors import Ps3Error
+from ps3_training.files import write_whole
 
 from .manifest import Manifest
 from .pipeline import PER_SHARD, find_pictures, key_of, run
@@ -32,10 +32,7 @@ def plan(source, out, per_shard):
     fresh = [[str(p.resolve()), key, str(p.relative_to(root))] for p in paths if (key := key_of(p, root)) not in known]
     for first in range(0, len(fresh), per_shard):
         shards.append([len(shards), fresh[first : first + per_shard]])
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    part.write_text("".join(json.dumps(shard) + "\n" for shard in shards))
-    os.replace(part, file)
+    write_whole(file, "".join(json.dumps(shard) + "\n" for shard in shards))
     return shards
 
 
