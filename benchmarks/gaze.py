@@ -1,12 +1,12 @@
-"""What gaze across frames saves: recall of the asked thing's patches against patches a frame, with gaze and without.
+"""What gaze across frames saves: recall of the asked thing's patches against patches a frame, chosen by cells, one by one, and with gaze.
 
 `python -m benchmarks.gaze`. A standing query is asked of every frame of generated camera sequences (sequences.py) at several budgets; each
-budget and way has a memory of its own. Seeds from TUNED on were not looked at while the gaze's numbers were chosen.
+budget has a memory of its own. Seeds from TUNED on were not looked at while the gaze's numbers were chosen.
 """
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -23,8 +23,8 @@ from ps3_ros.gaze import Gaze
 from .report import machine, print_table, save_plot, write_json
 
 BUDGETS = (1024, 512, 256, 128, 64)
-WAYS = ("without gaze", "with gaze")
-NO_MEMORY = "without memory"  # a gaze that forgets at each frame: what choosing patch by patch gains by itself
+CELLS, PATCHES, GAZE = "by cells", "patch by patch", "with gaze"  # with gaze patches are chosen one by one, too
+WAYS = (CELLS, PATCHES, GAZE)
 TUNED = 100  # seeds below were used to choose the gaze's numbers
 
 
@@ -61,7 +61,17 @@ def points(box, regions) -> bool:
     return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
 
 
-def run_sequence(asker, sequence, seed: int, ways: tuple, budgets: tuple, bar) -> list:
+def ask(asker, query: str, budget: int, way: str, guide):
+    """Answer of one of WAYS, whatever the bundle's own is. guide: selection.Guide of the last; the frame is set."""
+    encoder, settings = asker.encoder, asker.settings
+    encoder.settings = replace(settings, fine_selection=way != CELLS)
+    try:
+        return asker.ask(query, tokens=budget, prior=guide)
+    finally:
+        encoder.settings = settings
+
+
+def run_sequence(asker, sequence, seed: int, budgets: tuple, bar) -> list:
     """Rows of every frame in which the thing can be seen; the others are looked at too. One glance a frame serves all."""
     gazes, rows, before = {}, [], None
     for n, box in enumerate(sequence.boxes):
@@ -69,14 +79,14 @@ def run_sequence(asker, sequence, seed: int, ways: tuple, budgets: tuple, bar) -
         asker.set_frame(frame)
         grey, size = grey_image(frame, asker.settings.scales[0]), (frame.width, frame.height)
         for budget in budgets:
-            for way in ways:
-                gaze = None if way == WAYS[0] else gazes.setdefault((way, budget), Gaze(asker.settings, size))
+            for way in WAYS:
+                gaze = gazes.setdefault(budget, Gaze(asker.settings, size)) if way == GAZE else None
                 start = perf_counter()
                 if gaze is not None and before is not None:
-                    gaze.move(None if way == NO_MEMORY else estimate_flow(before, grey, size, gaze.boxes))
+                    gaze.move(estimate_flow(before, grey, size, gaze.boxes))
                 guide = None if gaze is None else gaze.guide()
                 spent = perf_counter() - start
-                answer = asker.ask(sequence.query, tokens=budget, prior=guide)
+                answer = ask(asker, sequence.query, budget, way, guide)
                 start = perf_counter()
                 if gaze is not None:
                     gaze.learn(answer.regions, asker.detail.selection, asker.detail.plan)
@@ -118,13 +128,14 @@ def patches_for(recall_wanted: float, entries: list) -> float | None:
 
 
 def savings(entries: list) -> list:
-    """For each budget without gaze: {budget, recall, patches without, patches with gaze, part}."""
-    plain, guided = ([e for e in entries if e["way"] == way] for way in WAYS)
+    """For each budget by cells and each other way: {way, budget, recall, needed: its patches for that recall, part: of the budget}."""
     found = []
-    for entry in plain:
-        needed = patches_for(entry["recall"], guided)
-        part = None if needed is None else needed / entry["patches"]
-        found.append({"budget": entry["budget"], "recall": entry["recall"], "with_gaze": needed, "part": part})
+    for way in WAYS[1:]:
+        mine = [e for e in entries if e["way"] == way]
+        for entry in [e for e in entries if e["way"] == CELLS]:
+            needed = patches_for(entry["recall"], mine)
+            part = None if needed is None else needed / entry["patches"]
+            found.append({"way": way, "budget": entry["budget"], "recall": entry["recall"], "needed": needed, "part": part})
     return found
 
 
@@ -149,16 +160,15 @@ def main(argv=None) -> int:
 
         cv2.setNumThreads(a.threads)
         count, length, budgets = (1, 2, (128, 64)) if a.quick else (a.sequences, a.frames, tuple(a.budgets))
-        ways = (*WAYS, NO_MEMORY)
         objects = catalogue.load() or words.signs()
         asker, rows, about = Asker(a.bundle or default_bundle(), a.backend, a.threads), [], []
         with tqdm(total=count * length, desc="frames") as bar:
             for seed in range(a.first, a.first + count):
                 sequence = make_sequence(objects, seed, length)
                 bar.set_postfix_str(sequence.query)
-                mine = run_sequence(asker, sequence, seed, ways, budgets, bar)
+                mine = run_sequence(asker, sequence, seed, budgets, bar)
                 rows += mine
-                least = {way: np.mean([r.recall for r in mine if r.way == way and r.budget == min(budgets)]) for way in ways}
+                least = {way: np.mean([r.recall for r in mine if r.way == way and r.budget == min(budgets)]) for way in WAYS}
                 about.append({
                     "seed": seed, "query": sequence.query, "place": sequence.place, "moves": sequence.moves, "side": round(sequence.side),
                     "recall_at_least_budget": {way: round(float(value), 3) for way, value in least.items()},
@@ -167,12 +177,12 @@ def main(argv=None) -> int:
         keys = ("way", "budget", "recall", "later", "pointed", "gaze_ms")
         print_table(["way", "patches a frame", "recall", "from frame 4", "pointed", "gaze ms"], [[e[key] for key in keys] for e in entries])
         saved = savings(entries)
-        keys = ("budget", "recall", "with_gaze", "part")
-        print_table(["without gaze", "recall", "with gaze", "part"], [[s[key] for key in keys] for s in saved])
+        keys = ("way", "budget", "recall", "needed", "part")
+        print_table(["way", "patches by cells", "recall", "patches for it", "part"], [[s[key] for key in keys] for s in saved])
         here = machine() | {"threads": a.threads, "model": asker.encoder.bundle.manifest.model_name, "seeds": [a.first, a.first + count]}
 
         def draw(axes):
-            for way in ways:
+            for way in WAYS:
                 mine = [e for e in entries if e["way"] == way]
                 axes.plot([e["patches"] for e in mine], [e["recall"] for e in mine], marker="o", label=way)
             axes.set_xscale("log", base=2)

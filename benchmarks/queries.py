@@ -1,8 +1,8 @@
 """What each further question on one frame costs: 1, 4, 16 and 64 of them, each looking anew or finding what was looked at before.
 
 `python -m benchmarks.queries --bundle engines/nano`. A first question pays for the glance; with `seen` a later one pays for the patches
-that no question before it looked at, and `same cells` asks one with other words whose cells were all looked at already. All is the asker's
-own way to do it (ps3_ros/ask.py): `ask`, `ask` with share_looks, `ask_all`.
+that no question before it looked at, and `same cells` asks one with other words whose patches were all looked at already, but for its
+close-ups. All is the asker's own way to do it (ps3_ros/ask.py): `ask`, `ask` with share_looks, `ask_all`.
 """
 
 import argparse
@@ -45,15 +45,15 @@ def questions(count: int) -> list:
 
 
 class Counter:
-    """Counts the patches that an asker encodes."""
+    """Counts the patches that an asker encodes, those of close-ups too."""
 
     def __init__(self, asker):
-        self.encoded, self.inner = 0, asker.encoder.look
-        asker.encoder.look = self.look
+        self.encoded, self.inner = 0, asker.encoder.backend.run
+        asker.encoder.backend.run = self.run
 
-    def look(self, glance, selection, *patches):
-        self.encoded += selection.count
-        return self.inner(glance, selection, *patches)
+    def run(self, graph, inputs):
+        self.encoded += len(inputs["position"]) if graph == "look" else 0
+        return self.inner(graph, inputs)
 
 
 def timed(steps, counter: Counter) -> list:

@@ -47,8 +47,12 @@ def sequence(scene: str, still: np.ndarray, count: int):
 
 
 def measure(askers: dict, counters: dict, frames, bar) -> dict:
-    """{way: {"ms", "cpu_ms", "encoded", "other_best", "score_change"}}: lists, an entry a frame or question but the first frame."""
-    found = {way: {"ms": [], "cpu_ms": [], "encoded": [], "other_best": [], "score_change": []} for way in askers}
+    """{way: {"ms", "cpu_ms", "encoded", "other_best", "jumped", "score_change"}}: lists, an entry a frame or question but the first frame.
+
+    other_best: the best region's centre is not in that of the asker that encodes all anew; jumped: not in its own of the frame before.
+    """
+    found = {way: {"ms": [], "cpu_ms": [], "encoded": [], "other_best": [], "jumped": [], "score_change": []} for way in askers}
+    last = {}
     for number, pixels in enumerate(frames):
         first = None
         for way, asker in askers.items():
@@ -60,9 +64,11 @@ def measure(askers: dict, counters: dict, frames, bar) -> dict:
                 found[way]["ms"].append(ms)
                 found[way]["cpu_ms"].append(cpu_ms)
                 found[way]["encoded"].append(counters[way].encoded)
-                for answer, anew in zip(answers, first, strict=True):
+                for answer, anew, before in zip(answers, first, last[way], strict=True):
                     found[way]["other_best"].append(not centre_in(answer.regions[0].box, anew.regions[0].box))
+                    found[way]["jumped"].append(not centre_in(answer.regions[0].box, before.regions[0].box))
                     found[way]["score_change"].append(abs(answer.regions[0].score - anew.regions[0].score))
+            last[way] = answers
         bar.update()
     return found
 
@@ -88,10 +94,12 @@ def main(argv=None) -> int:
                 found = measure(askers, counters, sequence(scene, still, count), bar)
                 for way, values in found.items():
                     entry = {"scene": scene, "way": way, **{key: statistics.median(values[key]) for key in ("ms", "cpu_ms")}}
-                    entries.append(entry | {key: statistics.mean(values[key]) for key in ("encoded", "other_best", "score_change")})
-        keys = ("scene", "way", "ms", "cpu_ms", "encoded", "other_best", "score_change")
+                    entries.append(
+                        entry | {key: statistics.mean(values[key]) for key in ("encoded", "other_best", "jumped", "score_change")}
+                    )
+        keys = ("scene", "way", "ms", "cpu_ms", "encoded", "other_best", "jumped", "score_change")
         print_table(
-            ["scene", "way", "ms a frame", "CPU ms", "patches encoded", "other best region", "score change"],
+            ["scene", "way", "ms a frame", "CPU ms", "patches encoded", "other best region", "best jumped", "score change"],
             [[e[k] for k in keys] for e in entries],
         )
         here = machine() | {"threads": a.threads, "frame": list(size), "frames": count, "levels": a.levels, "questions": len(QUERIES)}

@@ -3,6 +3,7 @@
 import time
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -14,9 +15,10 @@ from .errors import FrameError, QueryError
 from .frame import Frame, FramePlan
 from .regions import find_regions
 from .seen import Seen
-from .selection import Guide, Selection, combine_prior, fine_relevance, select, select_for_all, select_guided
+from .selection import Guide, Selection, combine_prior, fine_relevance, select, select_guided
 from .still import Still
 from .text import TextVectors, check_query, split_choices
+from .together import choose_together
 
 MAX_LOOKS = 256  # a 16384 px frame has fewer patches than that many looks of any sensible bundle
 
@@ -126,7 +128,8 @@ class Asker:
         """Answers to several questions from one look that they share: a generator of one Answer a question, in their order.
 
         Each question has its part of the look's patches, by weight (weights: numbers above 0; None = equal), and is answered from all of
-        them. tokens: patches in all, at most one look's. The first answer's times have the look in them. Raises as `ask`, at the call.
+        them, and from close-ups out of its own part. tokens: patches in all, at most one look's. The first answer's times have the look in
+        them. Raises as `ask`, at the call.
         """
         full = self.settings.max_patches
         budgets = look_budgets(1, tokens, full)
@@ -139,12 +142,13 @@ class Asker:
         return self._shared_look([self._question(query, None) for query in queries], budgets[0] or full, weights)
 
     def _shared_look(self, questions, allowed, weights):
-        seen, mark = questions[-1].seen, perf_counter()
-        chosen = select_for_all([question.relevance for question in questions], seen.glance.plan, allowed, weights=weights)
-        spent = {"select": _ms(mark), **seen.look(chosen)[1]}
-        for question in questions:
+        seen, mark, full = questions[-1].seen, perf_counter(), self.settings.max_patches
+        choosers = [partial(question.choose, seen.glance.plan, full) for question in questions]
+        look = choose_together(choosers, seen.glance.plan, allowed, weights)
+        spent = {"select": _ms(mark), **seen.look(look.selection)[1]}
+        for question, close_ups in zip(questions, look.close_ups, strict=True):
             ms = {stage: before + spent.get(stage, 0.0) for stage, before in question.ms.items()}
-            yield self._answer(replace(question, seen=seen), chosen, 1, allowed, ms, final=True)
+            yield self._answer(replace(question, seen=seen), look.selection, 1, allowed, ms, True, close_ups)
             spent = {}
 
     def glance_answer(self, query, prior=None):
@@ -180,9 +184,8 @@ class Asker:
         """Generator of the answers after each look, and before them the glance's; of the last alone where not `anytime`."""
         plan, full, seen, ms = question.seen.glance.plan, self.settings.max_patches, question.seen, dict(question.ms)
         budgets = [full if budget is None else budget for budget in budgets]
-        allowed, close_ups, taken, looks = sum(budgets), 0, Selection.none(plan), 0
-        if not (self.share_looks or self._still):  # those are for answers that cost less than a look
-            budgets[-1], close_ups = split_budget(budgets[-1], self.settings)
+        allowed, taken, looks = sum(budgets), Selection.none(plan), 0
+        budgets[-1], close_ups = split_budget(budgets[-1], self.settings)
         if anytime:
             yield self._answer(question, taken, looks, allowed, ms, final=False)
         mark = perf_counter()
@@ -211,7 +214,8 @@ class Asker:
             look, embeddings = question.seen.gather(taken)
             embed = lambda mask: self.encoder.embed(look, mask)  # noqa: E731
             vectors, relevance = question.vectors.text, question.relevance
-            closer = Closer(self.encoder, glance, vectors, close_ups)
+            encode = partial(question.seen.encode_close_ups, together=self.share_looks)  # those are for answers that cost little
+            closer = Closer(self.encoder, glance, vectors, close_ups, encode)
             regions, by_label = find_regions(look, glance.plan, relevance, vectors, labels, embeddings, embed, question.maps, closer)
             used += closer.patches
         ranked = np.argsort(-by_label, kind="stable") if looks and len(labels) > 1 else []

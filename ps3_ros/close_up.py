@@ -5,6 +5,8 @@ lies on SIDE x SIDE patches in the middle, which is how training shows things (t
 opinion on what it is, and a box finer than patches. Not in the paper; docs/notes/regions.md has what it gains.
 """
 
+from functools import partial
+
 import cv2
 import numpy as np
 
@@ -26,19 +28,31 @@ def split_budget(patches, settings):
     return patches - count * SIDE * SIDE, count
 
 
-def close_look(encoder, glance, boxes):
+def close_look(encoder, glance, boxes, encode=None):
     """Close-ups of the boxes, float32 [K, 4] px: Look of K * SIDE^2 tokens, one close-up after the other, row-major.
 
-    Each is encoded by itself: together they would see each other, and what is gained is lost (docs/notes/regions.md). The Look's selection
-    is empty, as these are no patches of a scale.
+    The Look's selection is empty, as these are no patches of a scale. encode: encode_close_ups with its first two arguments given, or what
+    knows some of them already (Seen.encode_close_ups); None = all are encoded, each by itself.
     """
-    tokens, all_places = [], []
-    for box in boxes:
-        patches, position, places = close_up(glance.frame, glance.plan, box)
-        inputs = {"patches": normalise(patches, encoder.settings)[None], "position": position, "kv": glance.kv}
-        tokens.append(encoder.backend.run("look", inputs)["tokens"][0])
-        all_places.append(places)
-    return Look(np.concatenate(tokens), Selection.none(glance.plan), np.concatenate(all_places), {})
+    encode = partial(encode_close_ups, encoder, glance) if encode is None else encode
+    patches, position, places = (np.stack(each) for each in zip(*(close_up(glance.frame, glance.plan, box) for box in boxes), strict=True))
+    tokens = encode(boxes, normalise(patches, encoder.settings), position, places)
+    return Look(np.concatenate(tokens), Selection.none(glance.plan), np.concatenate(places), {})
+
+
+def encode_close_ups(encoder, glance, boxes, patches, position, places, together=False):
+    """Tokens of close-ups, a list of K float32 [n, D], with the glance as context.
+
+    boxes: [K, 4] px; patches: float32 [K, n, 3 * p * p]; position: int64 [K, n]; places: float32 [K, n, 4] px. together: in one run, for
+    half the time; they see each other then, and a question by itself gains less by them (docs/notes/regions.md, docs/performance.md).
+    """
+    count, n, size = patches.shape
+    rows = count * n if together else n
+    tokens = [
+        encoder.backend.run("look", {"patches": some[None], "position": at, "kv": glance.kv})["tokens"][0]
+        for some, at in zip(patches.reshape(-1, rows, size), position.reshape(-1, rows), strict=True)
+    ]
+    return list(np.concatenate(tokens).reshape(count, n, -1))
 
 
 def close_up(frame, plan, box):
@@ -74,23 +88,25 @@ def close_up(frame, plan, box):
 
 
 def normalise(patches, settings):
-    """uint8 [N, 3, p, p] RGB -> float32 [N, 3 * p * p], (value / 255 - mean) / std."""
+    """uint8 [..., 3, p, p] RGB -> float32 [..., 3 * p * p], (value / 255 - mean) / std."""
     mean, std = (np.asarray(values, np.float32)[:, None, None] for values in (settings.mean, settings.std))
-    return ((patches.astype(np.float32) / 255 - mean) / std).reshape(len(patches), -1)
+    return ((patches.astype(np.float32) / 255 - mean) / std).reshape(*patches.shape[:-3], -1)
 
 
 class Closer:
-    """Close-ups for one question. vectors: its text embeddings [C, E], raw; count: of how many candidates; patches: used until now."""
+    """Close-ups for one question. vectors: its text embeddings [C, E], raw; count: of how many candidates; encode: as close_look takes it;
+    patches: used until now."""
 
-    def __init__(self, encoder, glance, vectors, count):
+    def __init__(self, encoder, glance, vectors, count, encode=None):
         self.encoder, self.glance, self.text, self.count, self.patches = encoder, glance, normalised(vectors), count, 0
+        self.encode = encode
 
     def __call__(self, boxes):
         """boxes float32 [K, 4] px -> the match of their close-ups with each text, cosine float64 [K, C], and finer boxes [K, 4].
 
         The match is that of the patches inside the box, pooled; a finer box is the mean of the box and of the one that the match draws.
         """
-        look = close_look(self.encoder, self.glance, boxes)
+        look = close_look(self.encoder, self.glance, boxes, self.encode)
         self.patches += len(look.tokens)
         places = look.boxes.reshape(len(boxes), SIDE * SIDE, 4)
         mask = np.zeros((len(boxes), len(boxes), SIDE * SIDE), bool)

@@ -5,10 +5,12 @@ from time import perf_counter
 
 import numpy as np
 
+from .close_up import encode_close_ups
 from .encoder import Look
 from .selection import Selection
 
 KEPT_LOOKS = 16  # full looks whose tokens a new question finds: 40 MB for a nano
+KEPT_CLOSE_UPS = 64  # 1.6 MB for a nano
 NOTHING_MS = {"cut": 0.0, "look": 0.0}
 
 
@@ -25,6 +27,7 @@ class Seen:
         self.order = [np.empty(0, np.int64) for _ in glance.plan.grids]  # patches in the order of the rows
         self.rows, self.names = {}, ()  # name: one array a scale, from the second look on: a first one may stay on its GPU; names: a look's
         self.first = None  # (Look, its rows beside its own) while there is no other
+        self.close_ups = {}  # box: tokens, the one that was used longest ago first
 
     @property
     def full(self):
@@ -53,6 +56,20 @@ class Seen:
             self._append(look, more)
         self.known = self.known.union(look.selection)
         return (perf_counter() - start) * 1e3
+
+    def encode_close_ups(self, boxes, patches, position, places, together=False):
+        """As close_up.encode_close_ups; what is known of a box that had a close-up before is not encoded again."""
+        keys = [key_of(box) for box in boxes]
+        new = [n for n, key in enumerate(keys) if key not in self.close_ups]
+        if new:
+            tokens = encode_close_ups(self.encoder, self.glance, boxes[new], patches[new], position[new], places[new], together)
+            self.close_ups.update(zip([keys[n] for n in new], tokens, strict=True))
+        found = [self.close_ups[key] for key in keys]
+        for key in keys:
+            self.close_ups[key] = self.close_ups.pop(key)  # the newest
+        while len(self.close_ups) > KEPT_CLOSE_UPS:
+            del self.close_ups[next(iter(self.close_ups))]
+        return found
 
     def gather(self, selection):
         """(Look, token embeddings float32 [N, E]) of patches that were all seen. Its ms are 0: `look` has told them."""
@@ -90,6 +107,11 @@ class Seen:
             kept = self.rows.get(name)
             self.rows[name] = parts if kept is None else [np.concatenate(pair) for pair in zip(kept, parts, strict=True)]
         self.order = [np.concatenate(pair) for pair in zip(self.order, look.selection.patches, strict=True)]
+
+
+def key_of(box):
+    """What a close-up is known by: bytes of its box [4], px."""
+    return np.asarray(box, np.float32).tobytes()
 
 
 def without(selection, other):

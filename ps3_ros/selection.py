@@ -99,21 +99,6 @@ def select(relevance, plan, max_patches, taken=None, tokens=None):
     return Selection(tuple(_first(order, plan, s, share, taken.patches[s]) for s, share in enumerate(shares)))
 
 
-def select_for_all(maps, plan, tokens, taken=None, weights=None):
-    """Selection of one look that several questions share: each in turn takes its part of what is left, beside those before it.
-
-    maps: float [Q, g, g], a question's relevance each; tokens: patches in all, at most a full look's; weights: [Q] numbers above 0, a
-    question's part of the look (None = equal). What two questions want is taken once, and the later one's part goes further.
-    """
-    taken, chosen = Selection.none(plan) if taken is None else taken, Selection.none(plan)
-    weights = np.ones(len(maps)) if weights is None else np.asarray(weights, np.float64)
-    for n, relevance in enumerate(maps):
-        part = int((tokens - chosen.count) * weights[n] / weights[n:].sum())
-        if part:
-            chosen = chosen.union(select(relevance, plan, plan.settings.max_patches, taken.union(chosen), part))
-    return chosen
-
-
 def _first(order, plan, s, share, taken, shape=None):
     """The first `share` patches of scale s in cell order that are not taken, sorted. shape: cells, (rows, cols); None = g x g."""
     if share == 0:

@@ -11,9 +11,10 @@ from time import perf_counter
 import cv2
 import numpy as np
 
+from .close_up import SIDE
 from .errors import Ps3Error
 from .frame import cut_patches
-from .seen import NOTHING_MS, Seen
+from .seen import NOTHING_MS, Seen, key_of
 from .selection import Selection
 
 BLOCK = 4  # px a side, or less where a patch is no multiple of it
@@ -84,6 +85,7 @@ class StillSeen(Seen):
     def __init__(self, encoder, glance, levels):
         super().__init__(encoder, glance)
         self.levels = levels
+        self.pictures = {}  # of close-ups, by box: (blocks, (x1, y1, x2, y2) of what it shows, px)
         self.sure = self.known  # encoded or compared on this very frame
 
     def look(self, selection):
@@ -111,6 +113,21 @@ class StillSeen(Seen):
             self.sure = self.sure.union(look.selection)
         return int(new.sum()), ms
 
+    def encode_close_ups(self, boxes, patches, position, places, together=False):
+        """As Seen.encode_close_ups; one that an earlier frame left counts where its pixels did not change."""
+        settings = self.encoder.settings
+        pictures = patches.reshape(*patches.shape[:2], 3, settings.patch, settings.patch)
+        for key, picture, (first, *_, last) in zip(map(key_of, boxes), pictures, places, strict=True):
+            window = (*first[:2], *last[2:])
+            blocks = block_means(picture, _block_of_close_up(window, settings.patch), settings)
+            before = self.pictures.get(key)
+            if before is None or np.abs(blocks - before[0]).max() > self.levels:
+                self.close_ups.pop(key, None)
+                self.pictures[key] = blocks, window
+        tokens = super().encode_close_ups(boxes, patches, position, places, together)
+        self.pictures = {key: self.pictures[key] for key in self.close_ups}
+        return tokens
+
     def carried(self, glance, changed):
         """StillSeen of the next frame: what is known here but in cells that changed (bool [g, g]). This one stays as it is."""
         found = StillSeen(self.encoder, glance, self.levels)
@@ -125,6 +142,10 @@ class StillSeen(Seen):
             row, col = np.divmod(order, plan.grids[s].cols)
             stay.append(~changed[row_cell[row], col_cell[col]])
         found._only(stay)
+        for key, tokens in self.close_ups.items():
+            x1, y1, x2, y2 = np.clip(np.array(self.pictures[key][1]) * len(changed) / ((plan.width, plan.height) * 2), 0, len(changed))
+            if not changed[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))].any():
+                found.close_ups[key], found.pictures[key] = tokens, self.pictures[key]
         return found
 
     def _forget(self, selection):
@@ -149,6 +170,12 @@ def block_means(images, side, settings):
 
 def _side(patch):
     return next(side for side in range(BLOCK, 0, -1) if patch % side == 0)
+
+
+def _block_of_close_up(window, patch):
+    """Pixels a side of the blocks in which a close-up is compared: where it is enlarged, as many of the frame's as elsewhere."""
+    wanted = BLOCK * SIDE * patch / max(1.0, window[2] - window[0])
+    return next((side for side in range(1, patch) if patch % side == 0 and side >= max(BLOCK, wanted)), patch)
 
 
 def _part(selection, mask):

@@ -22,10 +22,12 @@ def test_recall_is_of_the_finest_patches_under_the_box():
 
 def test_savings_are_read_off_the_curve():
     entry = lambda way, patches, recall: {"way": way, "budget": patches, "patches": patches, "recall": recall}  # noqa: E731
-    entries = [entry("without gaze", 100, 0.5), entry("without gaze", 400, 0.8), entry("without gaze", 800, 0.95)]
-    entries += [entry("with gaze", 100, 0.6), entry("with gaze", 400, 0.9)]
+    entries = [entry(gaze.CELLS, 100, 0.5), entry(gaze.CELLS, 400, 0.8), entry(gaze.CELLS, 800, 0.95)]
+    entries += [entry(way, 100, 0.6) for way in gaze.WAYS[1:]] + [entry(gaze.PATCHES, 400, 0.9), entry(gaze.GAZE, 200, 0.8)]
     saved = gaze.savings(entries)
-    assert [s["part"] for s in saved] == [1.0, pytest.approx(0.629961 * 400 / 400, rel=1e-3), None]  # 100, 252 and no figure
+    assert [s["way"] for s in saved] == [gaze.PATCHES] * 3 + [gaze.GAZE] * 3
+    half, between = pytest.approx(0.5), pytest.approx(0.629961, rel=1e-3)  # 200 and 252 of 400
+    assert [s["part"] for s in saved] == [1.0, between, None, 1.0, half, None]
 
 
 @pytest.mark.parametrize("seed", [3])
@@ -36,7 +38,7 @@ def test_a_run_through(seed, tiny_bundle, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
     assert gaze.main(["--quick", "--bundle", str(tiny_bundle), "--threads", "1", "--first", str(seed)]) == 0
     data = json.loads((tmp_path / "results" / "gaze.json").read_text())
-    assert {(e["way"], e["budget"]) for e in data["ways"]} == {(w, b) for w in (*gaze.WAYS, gaze.NO_MEMORY) for b in (128, 64)}
+    assert {(e["way"], e["budget"]) for e in data["ways"]} == {(w, b) for w in gaze.WAYS for b in (128, 64)}
     assert all(0 <= e["recall"] <= 1 and e["patches"] <= e["budget"] for e in data["ways"])
     assert data["sequences"][0]["seed"] == seed and "with gaze" in capsys.readouterr().out
 

@@ -1,9 +1,12 @@
 """A frame's patches are encoded once: what is kept against fresh looks, on a tiny exported bundle."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from ps3_ros import seen as seen_module
+from ps3_ros.close_up import close_look
 from ps3_ros.encoder import Encoder
 from ps3_ros.frame import Frame
 from ps3_ros.seen import Seen, without
@@ -80,6 +83,29 @@ def test_only_what_is_missing_is_encoded(encoder, glance):
     np.testing.assert_array_equal(look.tokens[rows], fresh.tokens)
     np.testing.assert_allclose(embeddings[rows], encoder.embed_tokens(fresh), atol=1e-5)
     np.testing.assert_array_equal(seen.gather(first)[0].tokens, encoder.look(glance, first).tokens)  # still there
+
+
+def encode_together(encoder, glance, boxes):
+    return close_look(encoder, glance, boxes, partial(Seen(encoder, glance).encode_close_ups, together=True)).tokens
+
+
+def test_a_close_up_is_encoded_once(encoder, glance, runs, monkeypatch):
+    seen, boxes = Seen(encoder, glance), np.array([[40, 40, 90, 80], [300, 200, 340, 260]], np.float32)
+    first = close_look(encoder, glance, boxes, seen.encode_close_ups)
+    assert runs == {"look": 2}
+    np.testing.assert_array_equal(first.tokens, close_look(encoder, glance, boxes).tokens)
+    runs.clear()
+    np.testing.assert_array_equal(close_look(encoder, glance, boxes[::-1], seen.encode_close_ups).tokens[:25], first.tokens[25:])
+    assert runs == {}
+    twice = close_look(encoder, glance, boxes[[0, 0]], seen.encode_close_ups).tokens
+    assert runs == {} and (twice[:25] == twice[25:]).all()
+    both = encode_together(encoder, glance, boxes)
+    assert runs == {"look": 1} and both.shape == first.tokens.shape and not np.allclose(both, first.tokens, atol=1e-6)
+    runs.clear()
+    monkeypatch.setattr(seen_module, "KEPT_CLOSE_UPS", 1)  # the one that was used longest ago goes first
+    close_look(encoder, glance, boxes[:1], seen.encode_close_ups)
+    close_look(encoder, glance, boxes[1:], seen.encode_close_ups)
+    assert runs == {"look": 1} and len(seen.close_ups) == 1
 
 
 def test_an_empty_selection(encoder, glance):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ps3_ros.bundle import Settings
 from ps3_ros.errors import QueryError
 from ps3_ros.frame import FramePlan
-from ps3_ros.selection import Guide, Selection, adaptive_max, combine_prior, relevance_map, select, select_for_all, select_guided
+from ps3_ros.selection import Guide, Selection, adaptive_max, combine_prior, relevance_map, select, select_guided
 
 GOLDEN = Path(os.environ.get("PS3_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))
 
@@ -98,55 +98,6 @@ def test_tokens_make_a_smaller_look():
     plan = FramePlan.of(640, 640, small_settings())
     relevance = np.random.default_rng(0).random((4, 4))
     assert [len(p) for p in select(relevance, plan, 256, tokens=85).patches] == [2, 11, 71]
-
-
-def one_hot(*cell):
-    relevance = np.zeros((4, 4), np.float32)
-    relevance[cell] = 1
-    return relevance
-
-
-def cells_of(selection, plan, s):
-    """Set of the low-res cells that a scale's patches lie in."""
-    row_cell, col_cell = plan.cell_of(s)
-    row, col = np.divmod(selection.patches[s], plan.grids[s].cols)
-    return set(zip(row_cell[row].tolist(), col_cell[col].tolist(), strict=True))
-
-
-def test_questions_share_one_look():
-    plan = FramePlan.of(640, 640, small_settings())
-    both = select_for_all([one_hot(0, 3), one_hot(2, 1)], plan, 256)
-    assert both.count <= 256 and {(0, 3), (2, 1)} <= cells_of(both, plan, 2)
-    alone = select_for_all([one_hot(0, 3)], plan, 256)
-    assert [p.tolist() for p in alone.patches] == [p.tolist() for p in select(one_hot(0, 3), plan, 256, tokens=256).patches]
-
-
-def test_what_two_questions_want_is_taken_once():
-    plan = FramePlan.of(640, 640, small_settings())
-    shared = select_for_all([one_hot(0, 3), one_hot(0, 3)], plan, 256)
-    assert all(len(np.unique(p)) == len(p) for p in shared.patches)
-    assert len(shared.patches[2]) > 100  # one cell has 100 of the finest patches: the second part goes further
-    later = select_for_all([one_hot(0, 3), one_hot(2, 1)], plan, 256, taken=shared)
-    assert not any(np.isin(a, b).any() for a, b in zip(later.patches, shared.patches, strict=True))
-
-
-def test_a_weight_is_a_part_of_the_look():
-    plan = FramePlan.of(640, 640, small_settings())
-    shared = select_for_all([one_hot(0, 3), one_hot(2, 1)], plan, 256, weights=[3, 1])
-    cells = [np.isin(cell, shared.patches[2]).sum() for cell in (patches_of(plan, 0, 3), patches_of(plan, 2, 1))]
-    assert cells[0] == 100 and 40 < cells[1] < 60  # of 256 patches 192 and 64, most of them at the finest scale, 100 a cell
-
-
-def patches_of(plan, i, j):
-    """Finest patches of a cell."""
-    rows, cols = plan.cell_of(2)
-    return np.flatnonzero((rows[:, None] == i) & (cols == j))
-
-
-def test_more_questions_than_patches():
-    plan = FramePlan.of(640, 640, small_settings())
-    maps = np.random.default_rng(0).random((9, 4, 4))
-    assert select_for_all(maps, plan, 5).count <= 5
 
 
 # --- relevance and priors -----------------------------------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
 """What a still camera showed already is not encoded again: which graphs run, and which patches go through them, on a tiny bundle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ps3_ros.ask import Asker
+from ps3_ros.close_up import close_look
 from ps3_ros.errors import Ps3Error
 from ps3_ros.frame import Frame
 from ps3_ros.still import Still, block_means
@@ -137,6 +140,50 @@ def test_a_run_that_fails_keeps_nothing(asker, pixels, runs, monkeypatch):
 def test_bad_levels(tiny_bundle, levels):
     with pytest.raises(Ps3Error, match="still_levels is"):
         Asker(tiny_bundle, threads=1, still_levels=levels)
+
+
+@pytest.fixture
+def close_runs(asker, runs, monkeypatch):
+    """As runs; the bundle has close-ups, one of a look of 256 patches."""
+    monkeypatch.setattr(asker.encoder, "settings", replace(asker.settings, close_ups=1))
+    return runs
+
+
+def test_close_ups_are_kept_while_nothing_changes(asker, pixels, close_runs):
+    first, _, encoded = ask(asker, noisy(pixels, 2, 0), close_runs)
+    assert encoded == first.patches_used > 250
+    for seed in (1, 2, 3):
+        answer, graphs, again = ask(asker, noisy(pixels, 2, seed), close_runs)
+        assert graphs == set() and again == 0 and answer.patches_used == encoded
+        assert answer.regions == first.regions, "of the same tokens"
+
+
+def test_a_close_up_of_what_changed_is_encoded_anew(asker, pixels, close_runs):
+    seen = asker._still.seen
+    ask(asker, pixels, close_runs)
+    asker.set_frame(Frame(pixels))
+    (box,) = (np.frombuffer(key, np.float32) for key in seen("a mug", asker.glance).close_ups)
+    x, y = (int(v) for v in (box[:2] + box[2:]) / 2)
+    changed = pixels.copy()
+    changed[y - 3 : y + 3, x - 3 : x + 3] ^= 0x40  # little in the glance of 64 px
+    asker.set_frame(Frame(changed))
+    close_runs.clear()
+    kept = seen("a mug", asker.glance)
+    close_look(asker.encoder, asker.glance, box[None], kept.encode_close_ups)
+    assert close_runs == [("look", 25)]
+    close_look(asker.encoder, asker.glance, box[None], kept.encode_close_ups)
+    assert close_runs == [("look", 25)] and len(kept.pictures) == len(kept.close_ups) == 1
+
+
+@pytest.mark.parametrize("cell, stays", [((1, 1), 0), ((3, 3), 1)])
+def test_a_close_up_is_kept_where_its_cells_did_not_change(asker, pixels, runs, cell, stays):
+    asker.set_frame(Frame(pixels))
+    seen, changed = asker._still.seen("a mug", asker.glance), np.zeros((4, 4), bool)
+    asker.ask("a mug")
+    box = np.array([[170, 100, 200, 130]], np.float32)  # in cell (1, 1) of 90 x 160 px
+    close_look(asker.encoder, asker.glance, box, seen.encode_close_ups)
+    changed[cell] = True
+    assert len(seen.carried(asker.glance, changed).close_ups) == stays
 
 
 def test_block_means_are_grey_levels(make_settings):
