@@ -2,19 +2,27 @@
 
 from collections import deque
 from dataclasses import dataclass
+from math import exp
 from time import perf_counter
 
 import numpy as np
 
+from .close_up import SHARE, SIDE
 from .frame import Frame
 
 REMEMBERED = 48  # answers that the correction is taken from: some seconds of a robot's questions, so that it follows the machine's load
 FEW = 8  # below so many the slowest counts in place of a quantile
-QUANTILE = 0.98  # of the corrections: what a budget is planned with; the next of 48 exceeds it 4 times in 100
+QUANTILE = 0.95  # of the corrections: what a budget is planned with, times the margin
 UNKNOWN = 1.3  # correction before the first answer
+TARGET = 0.03  # of the answers that a deadline cut short may miss it: what the margin is moved by
+WIDER = 0.08  # a miss widens the margin by that; answers in time narrow it by so much less that it rests where TARGET of them miss
+MARGIN, WIDEST = 1.05, 1.5  # at first; at most
+SLOWER = 0.5  # power: where a frame took so many times its median, the machine is busy, and a budget is planned with that power of it
 MISSES_IN_A_ROW, SHRINK, LEAST_SHARE = 3, 0.5, 1 / 16
 HITS_IN_A_ROW, GROW = 5, 1.5
 FRACTIONS = (0, 1 / 8, 1 / 4, 1 / 2, 1)  # of a look's patches, at least one: where the costs are measured
+WITHOUT_CLOSE_UP = SHARE * SIDE * SIDE - 1  # patches: and there, as the first close-up is a step in the costs
+TRIES = 3  # at each; the least counts, as what else the machine did in that moment is no cost
 PROBE_SIZE = (2160, 3840)  # px, height and width of the frame they are measured on
 PROBE_QUERY = "stop sign"
 
@@ -60,20 +68,14 @@ def measure(asker, glance_only, height=PROBE_SIZE[0], width=PROBE_SIZE[1]):
     text_ms = glance_only(asker, PROBE_QUERY).stage_ms["text"]
     full = asker.settings.max_patches
     asker.ask(PROBE_QUERY, tokens=max(1, full // 8))
-    start = perf_counter()
-    asker.set_frame(frame)
-    frame_ms, times = _since(start), []
-    start = perf_counter()
-    glance_only(asker, PROBE_QUERY)
-    counts, times = [0], [_since(start)]
-    for fraction in FRACTIONS:
-        count = max(1, int(full * fraction))
-        if count > counts[-1]:
-            start = perf_counter()
-            used = asker.ask(PROBE_QUERY, tokens=count).patches_used
-            if used > counts[-1]:
-                counts.append(used)
-                times.append(_since(start))
+    frame_ms = min(_timed(lambda: asker.set_frame(frame))[0] for _ in range(TRIES))
+    counts, times = [0], [min(_timed(lambda: glance_only(asker, PROBE_QUERY))[0] for _ in range(TRIES))]
+    for count in sorted({*(max(1, int(full * fraction)) for fraction in FRACTIONS), min(full, WITHOUT_CLOSE_UP)}):
+        runs = [_timed(lambda count=count: asker.ask(PROBE_QUERY, tokens=count)) for _ in range(TRIES)]
+        used = runs[0][1].patches_used
+        if used > counts[-1]:
+            counts.append(used)
+            times.append(min(ms for ms, _ in runs))
     counts[-1] = full  # a share that is rounded down is still a full look
     return Costs(frame_ms, text_ms, tuple(counts), tuple(float(t) for t in np.maximum.accumulate(times)))
 
@@ -81,52 +83,83 @@ def measure(asker, glance_only, height=PROBE_SIZE[0], width=PROBE_SIZE[1]):
 class Pacer:
     """How many patches fit into the time left. Used by one thread at a time.
 
-    Corrections are ratios of real to measured time. A prediction takes their median, a budget a high quantile. After
-    MISSES_IN_A_ROW late answers the budget halves, after HITS_IN_A_ROW in time it grows again.
+    Corrections are ratios of real to measured time, of answers with a look and of those from the glance alone apart: the latter take one or
+    two milliseconds, most of it around the graphs, which says nothing of a look. A prediction takes their median, a budget a high quantile,
+    times a margin that is moved until TARGET of the answers that the deadline cut short miss it (adaptive conformal inference, Gibbs and
+    Candes 2021). After MISSES_IN_A_ROW late answers the budget halves, after HITS_IN_A_ROW in time it grows again.
     """
 
     def __init__(self, costs=None):
         self.costs = costs
         self.share = 1.0  # of the patches that would fit
+        self.margin = MARGIN
         self.misses, self.hits = 0, 0  # in a row
-        self._asks, self._frames = deque(maxlen=REMEMBERED), deque(maxlen=REMEMBERED)
+        self._looks, self._glances, self._frames = (deque(maxlen=REMEMBERED) for _ in range(3))
+        self._slower = 1.0  # than usual: the machine, by the frame that was just looked at
 
-    def frame_ms(self):
-        """Milliseconds that a new frame is planned with: decoding, glance, selector. None where nothing is known."""
+    def frame_ms(self, usual=False):
+        """Milliseconds that a new frame is planned with: decoding, glance, selector; usual: half take less. None where nothing is known."""
         if self._frames:
-            return _high(self._frames)
+            return float(np.median(self._frames)) if usual else _high(self._frames)
         return self.costs.frame_ms * UNKNOWN if self.costs else None
 
     def predict(self, patches, new_labels=0):
         """Milliseconds that a question over `patches` will most likely take; None where nothing is known."""
         if self.costs is None:
             return None
-        return self._base(patches, new_labels) * (float(np.median(self._asks)) if self._asks else UNKNOWN)
+        ratios = self._ratios(patches)
+        return self._base(patches, new_labels) * (float(np.median(ratios)) if ratios else UNKNOWN)
 
     def afford(self, left_ms, most, new_labels=0):
         """Patches, at most `most`, that fit into the time left; 0: a glance only; None: not even that, or nothing is known."""
         if self.costs is None:
             return None
-        ratio = _high(self._asks) if self._asks else UNKNOWN
-        fit = self.costs.within(left_ms / ratio - new_labels * self.costs.text_ms)
-        return None if fit is None else min(most, int(fit * self.share))
+        fit = self.costs.within(left_ms / (self._slowest(self._looks) * self._slower) - new_labels * self.costs.text_ms)
+        if fit:
+            return min(most, max(1, int(fit * self.share)))
+        if most and self.costs.within(left_ms - new_labels * self.costs.text_ms):
+            self._doubt()
+        return 0 if self._base(0, new_labels) * self._slowest(self._glances) <= left_ms else None
 
     def learn_frame(self, ms):
         """What a new frame took, decoding and all."""
+        if self._frames:
+            self._slower = max(1.0, ms / max(float(np.median(self._frames)), 1e-3)) ** SLOWER
         self._frames.append(ms)
 
     def learn(self, patches, ms, new_labels=0):
-        """What a question over `patches` really took."""
+        """What a question over `patches` really took, from its plan to its publication."""
+        self._slower = 1.0  # what the frame told is of the past
         if self.costs is not None:
-            self._asks.append(ms / max(self._base(patches, new_labels), 1e-3))
+            self._ratios(patches).append(ms / max(self._base(patches, new_labels), 1e-3))
 
-    def settle(self, missed):
-        """After each answer that had a deadline."""
+    def settle(self, missed, cut=True):
+        """After each answer that had a deadline. cut: whether it had fewer patches for it: others say nothing of a tight budget."""
+        if missed:
+            self.margin = min(WIDEST, self.margin * exp(WIDER))
+        elif cut:
+            self._narrow()
         self.misses, self.hits = (self.misses + 1, 0) if missed else (0, self.hits + 1)
         if self.misses >= MISSES_IN_A_ROW:
             self.share, self.misses = max(LEAST_SHARE, self.share * SHRINK), 0
         elif self.hits >= HITS_IN_A_ROW and self.share < 1:
             self.share, self.hits = min(1.0, self.share * GROW), 0
+
+    def _doubt(self):
+        """Only the corrections stand in the way of a look, and only a look would renew them: they are forgotten by and by."""
+        if self._looks:
+            self._looks.popleft()
+        self._narrow()
+
+    def _narrow(self):
+        self.margin = max(1.0, self.margin * exp(-WIDER * TARGET / (1 - TARGET)))
+
+    def _ratios(self, patches):
+        return self._looks if patches else self._glances
+
+    def _slowest(self, ratios):
+        """What a budget is planned with: the ratio that is seldom exceeded."""
+        return (_high(ratios) if ratios else UNKNOWN) * self.margin
 
     def _base(self, patches, new_labels):
         return self.costs.at(patches) + new_labels * self.costs.text_ms
@@ -148,5 +181,8 @@ def _textured(height, width):
     return np.repeat(np.repeat(noise, 8, axis=0), 8, axis=1)[:height, :width]
 
 
-def _since(start):
-    return (perf_counter() - start) * 1e3
+def _timed(call):
+    """(milliseconds, what it gave)."""
+    start = perf_counter()
+    given = call()
+    return (perf_counter() - start) * 1e3, given

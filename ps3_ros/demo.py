@@ -170,8 +170,8 @@ def _draw(path, sample, answer, maps, settings):
     """The overlay, from what the messages said was looked at. maps: (relevance float32 [g, g], looked uint8 [rows, cols]) or None."""
     from .ask import AskDetail
     from .frame import FramePlan
+    from .looked import patches_of
     from .media import read_picture
-    from .messages import patches_of
     from .overlay import draw_overlay, write_picture
     from .selection import Selection
 

@@ -13,7 +13,7 @@ from std_msgs.msg import Header, String
 
 from .errors import FrameError
 from .image_decoding import decode_compressed, decode_image
-from .looked import looked_mask, patches_of  # noqa: F401  patches_of is the way back from a message
+from .looked import looked_mask
 
 try:
     from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, ObjectHypothesisWithPose

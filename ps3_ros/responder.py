@@ -2,7 +2,6 @@
 
 import gc
 from dataclasses import dataclass, replace
-from time import perf_counter
 
 from .ask import Asker
 from .deadline import Pacer, measure
@@ -15,11 +14,14 @@ FAILURES = (BackendError, MemoryError)  # a backend's; anything else is a fault 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a question may look at. allowed: patches; looks: None where `allowed` decides; predicted_ms: None where nothing is known."""
+    """What a question may look at. allowed: patches; predicted_ms: None where nothing is known; new_labels: that were never asked before;
+    cut: whether the deadline took patches."""
 
     allowed: int
     predicted_ms: float | None
     note: str | None = None
+    new_labels: int = 0
+    cut: bool = False
 
 
 class Responder:
@@ -145,7 +147,7 @@ class Responder:
         """Plan of a question over at most `most` patches, with left_ms milliseconds to go (None: no deadline)."""
         labels = split_choices(text)
         new = sum(label not in self.asker.encoder.text_encoder.cache for label in labels)
-        allowed, note = most, None
+        allowed, note, cut = most, None, False
         if self.ladder.share < 1:
             allowed = min(most, int(self.ladder.share * self.asker.settings.max_patches))
             note = f"the backend failed ({self.trouble}), so at most {allowed} patches are looked at for now"
@@ -154,10 +156,17 @@ class Responder:
             if fit is None:
                 cost = self.pacer.predict(0, new)
                 told = f"about {cost:.0f} ms" if cost is not None else "an unknown time"
-                allowed, note = 0, f"the answer from the glance alone takes {told} where {max(0.0, left_ms):.0f} ms were left"
+                allowed, cut, note = 0, True, f"the answer from the glance alone takes {told} where {max(0.0, left_ms):.0f} ms were left"
             elif fit < allowed:
-                allowed, note = fit, f"the deadline left time for {fit} of {allowed} patches"
-        return Plan(allowed, self.pacer.predict(allowed, new), note)
+                allowed, cut, note = fit, True, f"the deadline left time for {fit} of {allowed} patches"
+        return Plan(allowed, self.pacer.predict(allowed, new), note, new, cut)
+
+    def settle(self, plan, answer, ms, missed):
+        """After an answer was published, `ms` after its plan. missed: its deadline; None where it had none."""
+        if answer.patches_allowed == plan.allowed:  # else a look failed meanwhile: its time says nothing
+            self.pacer.learn(answer.patches_used, ms, plan.new_labels)
+        if missed is not None and plan.allowed:
+            self.pacer.settle(missed, plan.cut)
 
     def answers(self, text, plan, looks=None, camera=None, prior=None, anytime=False):
         """(Answer, AskDetail) of a question on the camera's frame, one after the other: a generator, of one where not `anytime`.
@@ -165,28 +174,22 @@ class Responder:
         Where a look fails, at fewer patches, then from the glance alone; what was given before it stands. The last one is final.
         prior: as Asker.ask takes it. Raises QueryError, FrameError; BackendError where not even the glance helps.
         """
-        asker, new = self._of(camera), sum(label not in self.asker.encoder.text_encoder.cache for label in split_choices(text))
-        allowed, note, spent, given = plan.allowed, plan.note, 0.0, False
+        asker, allowed, note, given = self._of(camera), plan.allowed, plan.note, False
         while True:
-            start = perf_counter()
             try:
                 for answer in _ask(asker, text, allowed, looks, prior, anytime and not given):
-                    spent += perf_counter() - start
                     if answer.final:
                         break
                     given = True
                     yield replace(answer, patches_allowed=allowed, note=note), asker.detail
-                    start = perf_counter()
                 break
             except FAILURES as error:
-                spent = 0.0
                 self.trouble = sentence(error)
                 self._log("failure", f"a look at {allowed} patches failed: {self.trouble}")
                 if allowed == 0 or not self.ladder.failed():
                     raise
                 allowed = min(allowed, int(self.ladder.share * asker.settings.max_patches))
                 note = f"the backend failed ({self.trouble}), so at most {allowed} patches were looked at"
-        self.pacer.learn(answer.patches_used, spent * 1e3, new)
         if self.ladder.share > 0:
             self.ladder.worked()
             if self.ladder.share == 1:

@@ -114,11 +114,13 @@ def _too_late_for_a_glance(responder, waiting, asking):
 
 def _better_asked_about_the_next(responder, due, waited_s, asking):
     """Whether every standing query that is due would miss its deadline with an image that waited so long, and not with a new one."""
-    deadlines, frame_ms = [request.deadline_ms or asking.deadline_ms for request in due], responder.pacer.frame_ms()
-    if None in deadlines or frame_ms is None:
+    deadlines, pacer = [request.deadline_ms or asking.deadline_ms for request in due], responder.pacer
+    if None in deadlines or pacer.frame_ms() is None:
         return False
-    least = frame_ms + (responder.pacer.predict(0) or 0.0)
-    return least <= max(deadlines) < least + waited_s * 1e3
+    deadline, glance = max(deadlines), pacer.predict(0) or 0.0
+    seldom_more, usual = pacer.frame_ms() + glance, pacer.frame_ms(usual=True) + glance
+    needed = seldom_more if seldom_more <= deadline else usual  # where a new image is in time at most now and then, now and then is better
+    return needed <= deadline < needed + waited_s * 1e3
 
 
 def _look_in_standby(desk, responder, asking, frame, turn):
@@ -160,10 +162,10 @@ def _answer(desk, responder, request, arrived, frame, asking, turn, waiting, oth
             for complete in desk.complete:
                 answer = complete(answer, request, frame)
             answer = replace(answer, timing=_timing(deadline, predicted, elapsed()))
-            if answer.final and deadline is not None and plan.allowed:
-                responder.pacer.settle(answer.timing["missed"])
             if not desk.finish(answer, detail, frame, turn, waiting):
                 return  # cancelled, or the node was deactivated
+            if answer.final:
+                responder.settle(plan, answer, elapsed() - before, None if deadline is None else answer.timing["missed"])
     except Exception as error:
         expected = isinstance(error, QueryError)
         desk.count("bad_queries" if expected else "failures")

@@ -11,7 +11,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
-from ros_helpers import Client, Process, _environment, image_message, stamp_of
+from ros_helpers import Client, Process, _environment, free_domain, image_message, stamp_of
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 
@@ -28,6 +28,22 @@ def start(bundle, domain, logs, module="ps3_ros.node", arguments=(), environment
     given |= {"diagnostics_period_s": 0.2, **changed}
     values = [part for name, value in given.items() for part in ("-p", f"{name}:={json.dumps(value)}")]
     return Process(module, "--ros-args", *values, *arguments, domain=domain, logs=logs, **(environment or {}))
+
+
+@contextlib.contextmanager
+def running_node(bundle, logs, **changed):
+    """(node process, Ledger) of a node that answers, in a domain of its own; both are stopped at the end."""
+    domain = free_domain()
+    node = start(bundle, domain, logs, **changed)
+    robot = Ledger(domain)
+    try:
+        robot.wait_connected()
+        robot.spin(0.5)
+        robot.good(timeout_s=90)
+        yield node, robot
+    finally:
+        node.stop()
+        robot.close()
 
 
 class Ledger(Client):

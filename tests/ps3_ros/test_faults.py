@@ -16,11 +16,11 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy cannot be imported: source a ROS 2 setup file or pip install '.[ros-wheels]'")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fault_helpers import SCENE, START_NS, Ledger, bare_node, raw_image, start  # noqa: E402
+from fault_helpers import SCENE, START_NS, Ledger, bare_node, raw_image, running_node  # noqa: E402
 from fault_kinds import BIG, CALIBRATIONS, COMPRESSED, DEPTHS, PARAMETERS, PRIORS, QUERIES, RAW, REGIONS, STAMPS, jpeg  # noqa: E402  # fmt: skip
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from rclpy.serialization import serialize_message  # noqa: E402
-from ros_helpers import Process, free_domain, image_message, stamp_of  # noqa: E402
+from ros_helpers import Process, image_message, stamp_of  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
@@ -28,17 +28,8 @@ from std_msgs.msg import String  # noqa: E402
 @pytest.fixture(scope="module")
 def running(tiny_bundle, tmp_path_factory):
     """(node process, ledger): one node takes all the faults in turn."""
-    domain = free_domain()
-    node = start(tiny_bundle, domain, tmp_path_factory.mktemp("node"), depth=True)
-    robot = Ledger(domain)
-    try:
-        robot.wait_connected()
-        robot.spin(0.5)
-        robot.good(timeout_s=90)
-        yield node, robot
-    finally:
-        node.stop()
-        robot.close()
+    with running_node(tiny_bundle, tmp_path_factory.mktemp("node"), depth=True) as both:
+        yield both
 
 
 @pytest.fixture(autouse=True)

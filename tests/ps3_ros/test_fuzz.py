@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 pytest.importorskip("rclpy", reason="rclpy cannot be imported: source a ROS 2 setup file or pip install '.[ros-wheels]'")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fault_helpers import SCENE, Ledger, raw_image, start  # noqa: E402
-from ros_helpers import free_domain  # noqa: E402
+from fault_helpers import SCENE, raw_image, running_node  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
@@ -134,17 +133,8 @@ def test_any_text_is_a_question_a_cancel_or_a_sentence_that_an_answer_can_carry(
 @pytest.fixture(scope="module")
 def running(tiny_bundle, tmp_path_factory):
     """(node process, ledger): one node takes all that is sent."""
-    domain = free_domain()
-    node = start(tiny_bundle, domain, tmp_path_factory.mktemp("node"))
-    robot = Ledger(domain)
-    try:
-        robot.wait_connected()
-        robot.spin(0.5)
-        robot.good(timeout_s=90)
-        yield node, robot
-    finally:
-        node.stop()
-        robot.close()
+    with running_node(tiny_bundle, tmp_path_factory.mktemp("node")) as both:
+        yield both
 
 
 WHOLE = raw_image(SCENE[:40, :40], 5)

@@ -18,6 +18,7 @@ from ps3_ros import messages  # noqa: E402
 from ps3_ros.answer import Answer, Region  # noqa: E402
 from ps3_ros.errors import FrameError  # noqa: E402
 from ps3_ros.frame import Frame, Grid  # noqa: E402
+from ps3_ros.looked import looked_mask, patches_of  # noqa: E402
 
 STAMP = 1_700_000_000_123_456_789
 PIXELS = np.random.default_rng(1).integers(0, 256, (40, 64, 3), dtype=np.uint8)
@@ -80,10 +81,10 @@ def test_what_was_looked_at_survives_the_message(data):
     patches = tuple(
         np.array(sorted(data.draw(st.sets(st.integers(0, grid.rows * grid.cols - 1), max_size=30))), np.int64) for grid in plan.grids
     )
-    message = messages.mono_message(messages.looked_mask(plan, Chosen(patches)), FRAME)
+    message = messages.mono_message(looked_mask(plan, Chosen(patches)), FRAME)
     mask = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
     assert mask.shape == (plan.grids[-1].rows, plan.grids[-1].cols)
-    for back, sent in zip(messages.patches_of(mask, plan), patches, strict=True):
+    for back, sent in zip(patches_of(mask, plan), patches, strict=True):
         np.testing.assert_array_equal(back, sent)
 
 

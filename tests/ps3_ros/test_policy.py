@@ -8,6 +8,7 @@ import pytest
 
 from ps3_ros.topics import ASK, LOOK, TOPICS
 
+OF_EVERY_NODE = {"/clock", "/parameter_events", "/rosout", "/ps3/transition_event"}
 POLICY = Path(__file__).parents[2] / "config" / "security" / "policy.xml"
 RULES = {"topics": ("publish", "subscribe"), "services": ("reply", "request"), "actions": ("call", "execute")}
 GRAMMAR = {  # element: (attributes it must have, elements in it), of the SROS2 policy language (ROS 2 Access Control Policies)
@@ -110,6 +111,17 @@ def test_only_the_node_answers_and_only_the_camera_sends_images(allowed):
     assert who_may(allowed, "publish", "/ps3/prior") == who_may(allowed, "publish", "/ps3/prior/regions") == {"/prior"}
     for name in ("/image", "/image/compressed", "/camera_info", "/depth"):
         assert who_may(allowed, "publish", name) == {"/camera"}
+
+
+def test_it_names_nothing_that_the_node_does_not_have(allowed):
+    declared = {"publish": "out", "subscribe": "in"}
+    for what, direction in declared.items():
+        names = {full_name(topic.name, "/", "ps3") for topic in TOPICS if topic.direction == direction}
+        assert allowed["/ps3", what] - OF_EVERY_NODE == names
+    assert allowed["/ps3", "execute"] == {full_name(LOOK.name, "/", "ps3")}
+    own = set().union(*(names for (enclave, _), names in allowed.items() if enclave == "/ps3"))
+    for (enclave, what), names in allowed.items():
+        assert {name for name in names if name.startswith("/ps3/")} <= own, f"{enclave} {what}"
 
 
 def test_only_the_manager_changes_states_and_parameters(allowed):

@@ -81,6 +81,24 @@ def test_measured_costs_turn_a_deadline_into_patches(parts):
     assert ask(responder, left_ms=0.0).note == plan.note
 
 
+def test_what_an_answer_took_corrects_the_next_plan_but_not_where_a_look_failed(parts):
+    responder, backend, _ = parts
+    responder.prepare()
+    responder.set_frame(FRAME)
+    plan = responder.plan("stop sign", 200, left_ms=1e9)
+    answer, _ = next(responder.answers("stop sign", plan))
+    responder.settle(plan, answer, 5000.0, missed=True)
+    assert responder.pacer.predict(answer.patches_used) == pytest.approx(5000)
+    assert responder.pacer.misses == 1
+    assert responder.plan("stop sign", 256, left_ms=4000.0).cut
+    backend.limit = 70
+    plan = responder.plan("stop sign", 200)
+    less, _ = next(responder.answers("stop sign", plan))
+    assert less.patches_used < answer.patches_used
+    responder.settle(plan, less, 1.0, missed=None)
+    assert responder.pacer.predict(answer.patches_used) == pytest.approx(5000)
+
+
 def test_out_of_memory_means_fewer_patches_and_the_answer_says_so(parts):
     responder, backend, _ = parts
     backend.limit = 70

@@ -8,9 +8,8 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy cannot be imported: source a ROS 2 setup file or pip install '.[ros-wheels]'")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fault_helpers import Ledger, start  # noqa: E402
+from fault_helpers import running_node  # noqa: E402
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy  # noqa: E402
-from ros_helpers import free_domain  # noqa: E402
 from test_policy import POLICY, allowed, policy, who_may  # noqa: E402, F401
 
 from ps3_ros import parameters, ros_docs, topics  # noqa: E402
@@ -48,16 +47,9 @@ def test_the_page_has_every_topic_state_and_parameter_with_its_range():
 @pytest.fixture(scope="module")
 def graph(tiny_bundle, tmp_path_factory):
     """A client of a running node that subscribes to all it can."""
-    domain = free_domain()
-    node = start(tiny_bundle, domain, tmp_path_factory.mktemp("node"), depth=True)
-    robot = Ledger(domain)
-    try:
-        robot.wait_connected()
-        robot.spin(1.0)
+    with running_node(tiny_bundle, tmp_path_factory.mktemp("node"), depth=True) as (_, robot):
+        robot.spin(0.5)
         yield robot.node
-    finally:
-        node.stop()
-        robot.close()
 
 
 def there(direction):

@@ -83,7 +83,7 @@ def test_a_camera_of_many_standing_queries_does_not_keep_a_question_to_another_w
 def test_an_image_that_waited_too_long_for_its_deadline_is_left_for_the_next(parts):
     worker, desks, answers, box = parts
     pacer = worker.responder.pacer
-    pacer.frame_ms, pacer.predict = lambda: 300.0, lambda patches, new=0: 100.0
+    pacer.frame_ms, pacer.predict = lambda usual=False: 300.0, lambda patches, new=0: 100.0
     desk = desks["front"]
     box.now = Asking(deadline_ms=600.0)
     with worker.office.wake:
@@ -101,6 +101,12 @@ def test_an_image_that_waited_too_long_for_its_deadline_is_left_for_the_next(par
         desk.inbox.image_arrived -= 0.3
     wait(lambda: len(answers) == 2)
     assert (answers[1][1].stamp["nanosec"], answers[1][1].timing["missed"]) == (3, True)
+    pacer.frame_ms = lambda usual=False: 150.0 if usual else 400.0  # which most new images can meet, and this one cannot
+    with worker.office.wake:
+        desk.put_image(4)
+        desk.inbox.image_arrived -= 0.3
+    wait(lambda: desk.counts()["dropped"] == 2)
+    assert len(answers) == 2
 
 
 def test_each_camera_keeps_its_own_frame_and_is_answered_about_it(parts, bundle_asker):

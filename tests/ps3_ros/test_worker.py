@@ -88,6 +88,23 @@ def wait(ready, timeout_s=10.0):
         time.sleep(0.002)
 
 
+def ask_about(worker, answers, image, query):
+    """Sends both; the answer that comes next."""
+    known = len(answers)
+    worker.desks[0].put_image(image)
+    worker.desks[0].put_query(query)
+    wait(lambda: len(answers) == known + 1)
+    return answers[known]
+
+
+def take_in_hand(worker, asker, query):
+    """A question that is being answered until the gate opens."""
+    asker.gate.clear()
+    worker.desks[0].put_image("1")
+    worker.desks[0].put_query(query)
+    assert asker.started.wait(5)
+
+
 def test_a_query_is_answered_about_the_newest_image(parts):
     worker, asker, answers, *_ = parts
     for image in "123":
@@ -169,28 +186,19 @@ def test_a_query_waits_for_the_first_frame_and_gets_an_error_after_its_time(part
 def test_bad_images_are_counted_and_the_next_good_one_is_answered(parts):
     worker, _, answers, box, log = parts
     box.now = Asking(query_timeout_s=0.3)
-    worker.desks[0].put_image("bad")
-    worker.desks[0].put_query("mug")
-    wait(lambda: answers)
-    assert "no frame came within 0.3 s" in answers[0].error
-    assert "the last image was refused: image is bad; send another" in answers[0].error
-    worker.desks[0].put_image("2")
-    worker.desks[0].put_query("mug")
-    wait(lambda: len(answers) == 2)
-    assert answers[1].frame_id == "2"
+    error = ask_about(worker, answers, "bad", "mug").error
+    assert "no frame came within 0.3 s" in error
+    assert "the last image was refused: image is bad; send another" in error
+    assert ask_about(worker, answers, "2", "mug").frame_id == "2"
     assert worker.counts()["bad_images"] == 1
     assert ("image", "image is bad; send another") in log
 
 
 def test_a_bad_image_leaves_the_last_good_frame(parts):
     worker, _, answers, *_ = parts
-    worker.desks[0].put_image("1")
-    worker.desks[0].put_query("mug")
-    wait(lambda: answers)
-    worker.desks[0].put_image("bad")
-    worker.desks[0].put_query("cup")
-    wait(lambda: len(answers) == 2)
-    assert (answers[1].query, answers[1].frame_id) == ("cup", "1")
+    ask_about(worker, answers, "1", "mug")
+    answer = ask_about(worker, answers, "bad", "cup")
+    assert (answer.query, answer.frame_id) == ("cup", "1")
 
 
 @pytest.mark.parametrize(
@@ -230,25 +238,14 @@ def test_what_fails_later_is_answered_with_the_frame_it_was_about_and_the_next_i
 def test_a_backend_that_fails_on_a_frame_leaves_none_and_the_next_frame_works(parts):
     worker, _, answers, box, _ = parts
     box.now = Asking(query_timeout_s=0.2)
-    worker.desks[0].put_image("1")
-    worker.desks[0].put_query("mug")
-    wait(lambda: answers)
-    worker.desks[0].put_image("breaks")
-    worker.desks[0].put_query("cup")
-    wait(lambda: len(answers) == 2)
-    assert "the backend broke; restart it" in answers[1].error
-    worker.desks[0].put_image("2")
-    worker.desks[0].put_query("cup")
-    wait(lambda: len(answers) == 3)
-    assert answers[2].frame_id == "2"
+    ask_about(worker, answers, "1", "mug")
+    assert "the backend broke; restart it" in ask_about(worker, answers, "breaks", "cup").error
+    assert ask_about(worker, answers, "2", "cup").frame_id == "2"
 
 
 def test_every_query_of_a_flood_gets_exactly_one_answer(parts):
     worker, asker, answers, *_ = parts
-    asker.gate.clear()
-    worker.desks[0].put_image("1")
-    worker.desks[0].put_query("first")
-    assert asker.started.wait(5)
+    take_in_hand(worker, asker, "first")
     for n in range(50):
         worker.desks[0].put_query(f"q{n}")
     assert len(answers) == 46, "four wait, the others were told so at once"
@@ -260,10 +257,7 @@ def test_every_query_of_a_flood_gets_exactly_one_answer(parts):
 
 def test_a_pause_answers_what_waits_and_what_is_in_hand_once(parts):
     worker, asker, answers, *_ = parts
-    asker.gate.clear()
-    worker.desks[0].put_image("1")
-    worker.desks[0].put_query("in hand")
-    assert asker.started.wait(5)
+    take_in_hand(worker, asker, "in hand")
     worker.desks[0].put_query("waiting")
     assert worker.pause(timeout_s=0.1, reason="paused") is False
     assert [(a.query, a.error) for a in answers] == [("waiting", "paused"), ("in hand", "paused")]
@@ -272,18 +266,12 @@ def test_a_pause_answers_what_waits_and_what_is_in_hand_once(parts):
     asker.gate.set()
     wait(lambda: not worker.office.step is not None)
     assert len(answers) == 2, "the late answer was thrown away"
-    worker.desks[0].put_image("2")
-    worker.desks[0].put_query("mug")
-    wait(lambda: len(answers) == 3)
-    assert answers[2].frame_id == "2"
+    assert ask_about(worker, answers, "2", "mug").frame_id == "2"
 
 
 def test_a_pause_lets_the_look_in_hand_end_and_delivers_its_answer(parts):
     worker, asker, answers, *_ = parts
-    asker.gate.clear()
-    worker.desks[0].put_image("1")
-    worker.desks[0].put_query("in hand")
-    assert asker.started.wait(5)
+    take_in_hand(worker, asker, "in hand")
     worker.desks[0].put_query("waiting")
     threading.Timer(0.1, asker.gate.set).start()
     assert worker.pause(timeout_s=5.0, reason="paused") is True
@@ -312,10 +300,7 @@ def test_a_question_of_its_own_deadline_is_told_in_time_that_there_is_no_frame(p
 
 def test_a_frame_that_is_too_old_counts_as_none(parts):
     worker, _, answers, box, _ = parts
-    worker.desks[0].put_image("1")
-    worker.desks[0].put_query("mug")
-    wait(lambda: answers)
-    assert answers[0].error is None
+    assert ask_about(worker, answers, "1", "mug").error is None
     box.now = Asking(query_timeout_s=0.2, frame_timeout_s=0.1)
     time.sleep(0.15)
     worker.desks[0].put_query("cup")
@@ -386,10 +371,7 @@ def test_a_standing_query_with_a_rate_is_asked_no_more_often(parts):
 
 def test_a_thread_that_hangs_is_left_behind_and_its_question_answered(parts):
     worker, asker, answers, *_ = parts
-    asker.gate.clear()
-    worker.desks[0].put_image("1")
-    worker.desks[0].put_query("in hand")
-    assert asker.started.wait(5)
+    take_in_hand(worker, asker, "in hand")
     worker.desks[0].put_query("waiting")
     wait(lambda: worker.hangs(0.05))
     assert worker.hangs(0.05)[0] == "look"
