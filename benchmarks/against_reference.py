@@ -22,19 +22,21 @@ REFERENCE_PYTHON = ROOT / ".venv-reference" / "bin" / "python"
 QUICK_FRAME = (640, 360)
 PRECISIONS = ("fp32", "int8")
 BACKENDS = {"onnxruntime:cpu": "onnxruntime", "openvino:cpu": "openvino", "torch": "torch"}  # and the package that each needs
+MODES = ("square", "own-shape")  # of the reference, see reference.py
 
 
-def contenders(config: str, frame, threads: int, reference: Path, precisions, square: bool) -> list:
-    """Every one, with `why_not` where it cannot run here."""
+def contenders(config: str, frame, threads: int, reference: Path, precisions, modes, backends) -> list:
+    """Every one, with `why_not` where it cannot run here. modes: of the reference, from MODES; backends: ours, from BACKENDS."""
     checkpoint, bundles = models.checkpoint(config), {p: models.bundle(config, p, frame=frame) for p in precisions}
     case = make_case(config, bundles["fp32"], frame, threads)
     found = []
-    for mode in ("square", "own-shape") if square else ("own-shape",):
+    for mode in modes:
         command = [reference, "-m", "benchmarks.reference", checkpoint, case, "--mode", mode, "--threads", threads]
         why_not = "" if reference.is_file() else f"no Python at {reference}"
         found.append(Contender(f"reference, {mode}", command, threads, why_not=why_not))
     for precision, bundle in bundles.items():
-        for backend, package in BACKENDS.items():
+        for backend in backends:
+            package = BACKENDS[backend]
             if backend == "torch" and precision != "fp32":
                 continue
             command = [sys.executable, "-m", "benchmarks.ours", bundle, case, "--backend", backend, "--threads", threads]
@@ -87,6 +89,8 @@ def main(argv=None) -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="of the reference; times are of the first")
+    parser.add_argument("--backends", nargs="+", choices=tuple(BACKENDS), default=list(BACKENDS), help="of this project")
     parser.add_argument("--reference-python", type=Path, default=REFERENCE_PYTHON)
     parser.add_argument("--quick", action="store_true", help="a smoke run on a tiny model and frame, fp32 alone, once")
     a = parser.parse_args(argv)
@@ -96,7 +100,8 @@ def main(argv=None) -> int:
         if "fp32" not in precisions:
             precisions = ["fp32", *precisions]  # the others' tokens are held against its
         here = machine() | {"threads": a.threads, "frame": list(frame), "runs": 1 if a.quick else a.runs}
-        everyone = contenders(config, frame, a.threads, a.reference_python, precisions, square=not a.quick)
+        modes = ["own-shape"] if a.quick else a.modes
+        everyone = contenders(config, frame, a.threads, a.reference_python, precisions, modes, a.backends)
         ran = interleave(everyone, here["runs"])
         data = {"machine": here, **show(config, ran, [c for c in everyone if c.why_not])}
         print(write_json(f"against_reference-{config}", data))

@@ -4,11 +4,13 @@
 question's relevance before anything of it is encoded, or by attention after the last layer (`visionzip`) or after the second (`fastv`),
 both of which know no question. Every way's tokens then answer the same questions in the same way (regions.py), relevance and all, so that
 only what was kept differs. `kept` is the share of the asked box's patches that were. ToMe's merged tokens have no place: it is left out.
+`robot` is what the robot answers by one look at all scales, close-ups included: what these questions are worth with the same model.
 """
 
 import argparse
 import statistics
 import sys
+import zlib
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from .pruning import FASTV_LAYER, KEPT, attended
 from .report import machine, print_table, write_json
 
 ALL = 1.0
+ROBOT = "robot", None  # way, and the part of the scale that it keeps: it looks at all scales
 
 
 class Pruned:
@@ -69,7 +72,7 @@ class Pruned:
 
 def measure_frame(encoder, sample, questions, scale: int) -> list:
     """Rows {"way", "part", "present", "pointed", "found", "kept"}, one a question, way and part."""
-    from ps3_training.evaluation.answers import restrict
+    from ps3_training.evaluation.answers import Condition, replies, restrict, wanted_map
     from ps3_training.evaluation.measure import judged
     from ps3_training.evaluation.selection_recall import patches_of
 
@@ -83,20 +86,34 @@ def measure_frame(encoder, sample, questions, scale: int) -> list:
 
     for key, (best, tokens) in pruned.kept.items():
         embedded[key] = look_at(Selection((best.numpy(),)), tokens.numpy())
+
+    def entry(reply, question, way, part, kept):
+        row = judged(reply, question, encoder.settings.found_threshold)
+        rows.append(row | {"way": way, "part": part, "present": question.present, "kept": kept})
+
     for question in questions:
+        entry(replies(encoder, glance, [question.text], [Condition("base")])[0], question, *ROBOT, None)
         vectors = encoder.text([question.text])
-        relevance = encoder.relevance(glance, vectors)
+        relevance, wanted_cells = encoder.relevance(glance, vectors), wanted_map(encoder, glance, vectors)
         looks = dict(embedded)
         for part in KEPT:
-            looks["ours", part] = look_at(*pruned.ours(relevance, part))
+            looks["ours", part] = look_at(*pruned.ours(wanted_cells, part))
         wanted = patches_of(question.box, plan, 0) if question.present else None
         for (way, part), (look, embeddings) in looks.items():
             embed = lambda mask: encoder.embed(look, mask)  # noqa: B023, E731
             regions, _ = find_regions(look, plan, relevance, vectors.text, [question.text], embeddings, embed)
-            row = judged(Reply(regions, look.selection.count), question, encoder.settings.found_threshold)
             kept = None if wanted is None else float(np.isin(wanted, look.selection.patches[0]).mean())
-            rows.append(row | {"way": way, "part": part, "present": question.present, "kept": kept})
+            entry(Reply(regions, look.selection.count), question, way, part, kept)
     return rows
+
+
+def some_of(questions, count: int, key: str) -> list:
+    """`count` of a frame's questions, half of them about what is there, drawn by the frame's key: the first ones are not like others."""
+    random, found = np.random.default_rng(zlib.crc32(key.encode())), []
+    for present, most in ((True, -(-count // 2)), (False, count // 2)):
+        mine = [question for question in questions if question.present == present]
+        found += [mine[n] for n in sorted(random.permutation(len(mine))[:most])]
+    return found
 
 
 class Reply:
@@ -112,11 +129,11 @@ def summarise(rows: list) -> list:
         mine = [row for row in rows if (row["way"], row["part"]) == (way, part)]
         there = [row for row in mine if row["present"]]
         entries.append({
-            "way": way, "part": part, "questions": len(mine), "kept": statistics.mean(row["kept"] for row in there),
-            "pointed": statistics.mean(row["pointed"] for row in there),
-            "found_accuracy": statistics.mean(row["found"] == row["present"] for row in mine),
+            "way": way, "part": part, "questions": len(mine), "there": len(there), "pointed": sum(row["pointed"] for row in there),
+            "kept": None if part is None else statistics.mean(row["kept"] for row in there),
+            "found_right": sum(row["found"] == row["present"] for row in mine),
         })  # fmt: skip
-    return sorted(entries, key=lambda entry: (-entry["part"], entry["way"]))
+    return sorted(entries, key=lambda entry: (-(entry["part"] or 2 * ALL), entry["way"]))
 
 
 def main(argv=None) -> int:
@@ -138,17 +155,17 @@ def main(argv=None) -> int:
         torch.set_num_threads(a.threads)
         encoder, words, rows = open_model(a.checkpoint, device="cpu"), vocabulary(a.data), []
         split = split_of(a.data)
+        here = machine() | {"model": encoder.bundle.manifest.model_name, "split": split, "scale": a.scale}
         with torch.inference_mode():
-            for sample in tqdm(islice(open_data(a.data), a.limit), total=a.limit, desc=split, unit="frame"):
+            bar = tqdm(islice(open_data(a.data), a.limit), total=a.limit, desc=split, unit="frame")
+            for frames, sample in enumerate(bar, start=1):
                 asked = questions_of(sample, words, split.startswith(NEW))
-                there, absent = [q for q in asked if q.present], [q for q in asked if not q.present]
-                rows += measure_frame(encoder, sample, there[: -(-a.questions // 2)] + absent[: a.questions // 2], a.scale)
-        entries, keys = summarise(rows), ("way", "part", "questions", "kept", "pointed", "found_accuracy")
-        print_table(
-            ["way", "tokens kept", "questions", "of the box kept", "pointed", "found right"], [[e[k] for k in keys] for e in entries]
-        )
-        here = machine() | {"model": encoder.bundle.manifest.model_name, "split": split, "frames": a.limit, "scale": a.scale}
-        print(write_json("pruning_answers", {"machine": here, "ways": entries}))
+                rows += measure_frame(encoder, sample, some_of(asked, a.questions, sample.key), a.scale)
+                written = write_json("pruning_answers", {"machine": here | {"frames": frames}, "ways": summarise(rows)})
+        entries, keys = summarise(rows), ("way", "part", "kept", "there", "pointed", "questions", "found_right")
+        head = ["way", "tokens kept", "of the box kept", "things", "pointed at", "questions", "found right"]
+        print_table(head, [[entry[key] for key in keys] for entry in entries])
+        print(written)
 
     return exit_code("pruning_answers", run)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import FrameError
 from .manifest import Settings
-from .resample import axis_taps, bicubic_strips, cut, halved, resize_area
+from .resample import axis_taps, bicubic_strips, cut, halved, resize_area, resize_near_area
 
 MIN_SIDE, MAX_SIDE = 32, 16384  # px; below there is nothing to select from, above a frame is 800 MB
 
@@ -138,17 +138,24 @@ def aux_image(frame, settings, out=None):
 def frame_images(frame, settings, out=(None, None)):
     """glance_image and aux_image (None without an auxiliary branch), reading the frame as little as is as good; out: where to write them.
 
-    By area there are two short cuts, both means of means. A glance image whose side divides the auxiliary image's is made from that one:
-    their areas nest, so it differs by the rounding in between, at most one grey level. And an image of at most half the frame's sides is
-    made from the frame halved by pairs of pixels, where those are even, which OpenCV does many times faster than other ratios: where the
-    edge of an area falls between the two pixels of a pair, it takes half of both. That is 0.2 grey levels on photographs.
+    By area there are short cuts, all means of means. A glance image whose side divides the auxiliary image's is made from that one: their
+    areas nest, so it differs by the rounding in between, at most one grey level. An image of at most half the frame's sides is made from
+    the frame halved by pairs of pixels, where those are even, which OpenCV does many times faster than other ratios: where the edge of an
+    area falls between the two pixels of a pair, it takes half of both. A glance image of at most a quarter is made from a frame that is
+    halved once more. And an auxiliary image of a frame that was not halved is resize_near_area's. Each is 0.1 to 0.8 grey levels from the
+    exact mean, on average over a photograph.
     """
     size, aux_size, pixels = settings.scales[0], settings.aux_size, frame.pixels
     area, aux, squashed = settings.resampling == "area", None, None
     nested = area and aux_size > 0 and aux_size % size == 0 and min(frame.height, frame.width) >= aux_size
     small = halved(pixels, aux_size if nested else size) if area else pixels
     if aux_size:
-        aux, squashed = _squashed(small if min(small.shape[:2]) >= aux_size else pixels, aux_size, settings, out[1])
+        if small is not pixels and min(small.shape[:2]) >= aux_size:
+            aux, squashed = _squashed(small, aux_size, settings, out[1])
+        else:
+            aux, squashed = _squashed(pixels, aux_size, settings, out[1], resize_near_area)
+    if area and not nested:
+        small = halved(small, 2 * size)
     return _squashed(squashed if nested else small, size, settings, out[0])[0], aux
 
 
@@ -175,13 +182,16 @@ def cut_patches(frame, plan, settings, selection):
     return out.reshape(selection.count, 3 * patch * patch)
 
 
-def _squashed(pixels, size, settings, out):
-    """uint8 [H, W, 3] -> float32 [1, 3, size, size], RGB, normalised; and the uint8 [size, size, 3] it was made from (None if bicubic)."""
+def _squashed(pixels, size, settings, out, resize=resize_area):
+    """uint8 [H, W, 3] -> float32 [1, 3, size, size], RGB, normalised; and the uint8 [size, size, 3] it was made from (None if bicubic).
+
+    resize: how, where resampling is by area.
+    """
     if out is None:
         out = np.empty((1, 3, size, size), np.float32)
     gain, shift = _normalisation(settings)
     if settings.resampling == "area":
-        squashed = resize_area(pixels, size, size)
+        squashed = resize(pixels, size, size)
         levels = np.arange(256, dtype=np.float32)
         for plane, values, g, s in zip(out[0, ::-1], cv2.split(squashed), gain[::-1], shift[::-1], strict=True):
             cv2.LUT(values, levels * g - s, plane)

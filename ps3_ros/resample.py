@@ -15,6 +15,8 @@ BICUBIC_A = -0.75
 STRIP_ROWS = 64  # rows made at a time by bicubic_strips: bounds its float copy of the source to a few MB
 GATHER_VALUES = 1 << 20  # source values gathered at a time by cut: bounds its float copy to 4 MB
 PRODUCT_SIZE = 1 << 18  # multiply-adds up to which OpenBLAS stays in this thread: on busy cores its threads wait 20 ms for each other
+SAMPLED_ROWS = 360  # source rows at a time in resize_near_area: bounds its samples of a 4K frame to 6 MB
+ONE_SAMPLE, TWO_SAMPLES = 1.1, 2.7  # source pixels along an output pixel up to which so many linear samples make nearly their mean
 CROP_PIXELS = 1 << 13  # source pixels of a patch from which slicing one crop after the other beats gathering many at once
 
 
@@ -176,6 +178,35 @@ def resize_area(pixels, height, width):
     if (height - h) * (width - w) < 0:  # OpenCV leaves true areas where one axis grows and the other shrinks: shrink first
         pixels = cv2.resize(pixels, (min(w, width), min(h, height)), interpolation=cv2.INTER_AREA)
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def resize_near_area(pixels, height, width):
+    """resize_area, made of linear samples where that is twice as fast and nearly the same: uint8 [H, W, 3] -> uint8 [height, width, 3].
+
+    OpenCV is slow on areas that are no whole pixels. Where one is 1.1 to 2.7 pixels long, the mean of two linear samples in it is 0.3 grey
+    levels away on photographs, a quarter of that by rounding halves up, and 16 at most; up to 1.1, so is one sample. Other areas are exact.
+    """
+    h, w = pixels.shape[:2]
+    down, across = _samples(h, height), _samples(w, width)
+    if not (down and across) or (h % height == 0 and w % width == 0):
+        return resize_area(pixels, height, width)
+    out, common = np.empty((height, width, 3), np.uint8), gcd(h, height)
+    step, made = h // common, height // common
+    periods = max(1, SAMPLED_ROWS // step)
+    for first in range(0, common, periods):
+        last = min(first + periods, common)
+        low, high = max(0, first - 1), min(common, last + 1)  # a sample at an edge of the strip takes a row beyond it
+        samples = cv2.resize(pixels[low * step : high * step], (across * width, (high - low) * made * down), interpolation=cv2.INTER_LINEAR)
+        samples = samples[(first - low) * made * down : (last - low) * made * down]
+        rows = out[first * made : last * made]
+        cv2.resize(samples, (width, len(rows)), rows, interpolation=cv2.INTER_LINEAR)  # of pairs that is their mean
+    return out
+
+
+def _samples(source, target):
+    """How many linear samples an output pixel are near the mean of its area along one axis; 0 where none are."""
+    ratio = source / target
+    return 0 if not 1 <= ratio <= TWO_SAMPLES else 1 + (ratio > ONE_SAMPLE)
 
 
 def halved(pixels, least):

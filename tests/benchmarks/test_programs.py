@@ -80,6 +80,7 @@ def test_sharing(results, tiny_bundle, split):
     found = {entry["way"]: entry for entry in json.loads((results / "sharing.json").read_text())["ways"]}
     assert set(found) == set(sharing.WAYS) and all(entry["questions"] == 4 for entry in found.values())
     assert found["anew"]["other_best"] == found["anew"]["score_change"] == 0
+    assert all(0 <= entry[key] <= 1 for entry in found.values() for key in ("pointed", "recall", "iou"))
 
 
 def test_pruning_answers(results, tiny_checkpoint, split):
@@ -87,8 +88,22 @@ def test_pruning_answers(results, tiny_checkpoint, split):
 
     assert pruning_answers.main([str(tiny_checkpoint), str(split), "--limit", "1", "--threads", "1"]) == 0
     found = {(e["way"], e["part"]): e for e in json.loads((results / "pruning_answers.json").read_text())["ways"]}
-    assert set(found) == {("all", 1.0)} | {(way, part) for way in ("ours", "visionzip", "fastv") for part in pruning_answers.KEPT}
+    robot, ways = found.pop(pruning_answers.ROBOT), {(way, p) for way in ("ours", "visionzip", "fastv") for p in pruning_answers.KEPT}
+    assert set(found) == {("all", 1.0)} | ways and robot["kept"] is None
     assert found["all", 1.0]["kept"] == 1 and all(0 <= entry["kept"] <= 1 for entry in found.values())
+    assert all(entry["there"] == 1 and entry["pointed"] in (0, 1) and entry["questions"] == 2 for entry in (robot, *found.values()))
+
+
+def test_pruning_answers_draws_its_questions():
+    from benchmarks.pruning_answers import some_of
+    from ps3_training.evaluation.questions import Question
+
+    box = np.array([0, 0, 1, 1], np.float32)
+    questions = [Question(str(n), "", n < 8, box[None], box) for n in range(16)]
+    drawn = {key: [int(question.text) for question in some_of(questions, 5, key)] for key in ("a", "b")}
+    assert drawn["a"] != drawn["b"] and all(sum(n < 8 for n in found) == 3 and len(set(found)) == 5 for found in drawn.values())
+    assert drawn["a"] == [int(question.text) for question in some_of(questions, 5, "a")]
+    assert len(some_of(questions[:2], 6, "a")) == 2  # fewer than were asked for
 
 
 def test_queries_refuses_a_folder_that_is_no_bundle(tmp_path, capsys):

@@ -192,31 +192,35 @@ def test_glance_and_aux_images(make_settings, height, width):
         np.testing.assert_allclose(image, expected, atol=1e-3)  # OpenCV's columns have float32 coordinates, 1e-4 px off at 3840
 
 
-IMAGE_SETTINGS = [  # settings, whether the glance image is made from the auxiliary one
-    ({"scales": (96, 192), "grid": 6, "aux_size": 288}, True),
-    ({"scales": (96, 192), "grid": 6, "aux_size": 160}, False),  # 160 is no multiple of 96
-    ({"scales": (96, 192), "grid": 6, "aux_size": 768}, False),  # more than the frame's shorter side
-    ({"scales": (96, 192), "grid": 6, "aux_size": 288, "resampling": "bicubic"}, False),
-    ({"scales": (96, 192), "grid": 6, "aux_size": 0, "aux_grid": 0, "aux_dim": 0}, False),
+IMAGE_SETTINGS = [  # settings, grey levels on average by which the glance and the auxiliary image may differ on noise (None: none is made)
+    ({"scales": (96, 192), "grid": 6, "aux_size": 288}, 1, 4),  # areas of 1.3 x 2.2 pixels, made of samples; the glance image from them
+    ({"scales": (96, 192), "grid": 6, "aux_size": 192}, 0.2, 0),  # 1.9 x 3.3 pixels: the auxiliary image is exact
+    ({"scales": (96, 192), "grid": 6, "aux_size": 160}, 0, 0),  # 160 is no multiple of 96, 4.0 pixels are too many for samples
+    ({"scales": (96, 192), "grid": 6, "aux_size": 768}, 0, 0),  # more than the frame's shorter side
+    ({"scales": (96, 192), "grid": 6, "aux_size": 288, "resampling": "bicubic"}, 0, 0),
+    ({"scales": (96, 192), "grid": 6, "aux_size": 0, "aux_grid": 0, "aux_dim": 0}, 0, None),
 ]
 
 
-@pytest.mark.parametrize(("changed", "shared"), IMAGE_SETTINGS)
-def test_frame_images_are_the_two_images(make_settings, changed, shared):
+@pytest.mark.parametrize(("changed", "glance_levels", "aux_levels"), IMAGE_SETTINGS)
+def test_frame_images_are_nearly_the_two_images(make_settings, changed, glance_levels, aux_levels):
     frame, settings = Frame(noise(367, 641)), make_settings(**changed)
     glance, aux = frame_images(frame, settings)
-    levels = np.abs(glance - glance_image(frame, settings)) * 127.5
-    assert levels.max() <= (1.001 if shared else 0)  # one rounding to whole grey levels more
-    assert (levels.max() > 0) == shared
-    if settings.aux_size:
-        np.testing.assert_array_equal(aux, aux_image(frame, settings))
-    else:
-        assert aux is None
+    assert (aux is None) == (aux_levels is None)
+    assert near(glance, glance_image(frame, settings), glance_levels)
+    assert aux is None or near(aux, aux_image(frame, settings), aux_levels)
 
 
-HALVED = [  # height, width, glance's side, auxiliary side (0: none), which of the two are made from the halved frame
+def near(found, expected, levels):
+    """Whether they differ by at most `levels` of 255 on average and by more than half of that; levels 0: whether they are the same."""
+    mean = np.abs(found - expected).mean() * 127.5
+    return np.array_equal(found, expected) if levels == 0 else levels / 2 < mean <= levels
+
+
+HALVED = [  # height, width, glance's side, auxiliary side (0: none), which of the two are made from the halved frame, or as roughly
     (368, 642, 96, 160, (True, True)),
-    (368, 642, 96, 288, (False, False)),  # the glance's is made from the other, which is more than half of the frame
+    (368, 642, 96, 288, (True, True)),  # not of it: of samples, and the glance's from them
+    (768, 1024, 96, 0, (True, False)),  # of one halved twice
     (368, 642, 96, 200, (True, False)),
     (367, 642, 96, 160, (False, False)),  # an odd side
     (642, 368, 192, 0, (False, False)),
@@ -233,7 +237,7 @@ def test_images_of_a_halved_frame_are_means_too(make_settings, height, width, si
         for image, mean, made_from_half in zip(images, exact, which, strict=True):
             if mean is not None:
                 levels = (image - mean) * 127.5
-                assert np.abs(levels).max() <= limit and abs(levels.mean()) < 0.2  # OpenCV rounds halves of a level up: 0.125
+                assert np.abs(levels).max() <= limit and abs(levels.mean()) < 0.3  # OpenCV rounds halves of a level up: 0.125 a time
                 assert pixels is smooth or made_from_half == (np.abs(levels).max() > 1.001)
 
 

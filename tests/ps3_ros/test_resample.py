@@ -4,7 +4,17 @@ import cv2
 import numpy as np
 import pytest
 
-from ps3_ros.resample import AxisTaps, area_taps, axis_taps, bicubic_strips, bicubic_taps, cut, resize_area, resize_bicubic
+from ps3_ros.resample import (
+    AxisTaps,
+    area_taps,
+    axis_taps,
+    bicubic_strips,
+    bicubic_taps,
+    cut,
+    resize_area,
+    resize_bicubic,
+    resize_near_area,
+)
 
 SIZES = [  # (source, target) of one axis
     (97, 32),  # shrinks by no whole number
@@ -144,6 +154,53 @@ def test_whole_image_resizes(height, width, size):
     np.testing.assert_allclose(resize_bicubic(pixels, size, size), expected, atol=0.1)
     mean = np.apply_along_axis(integral_mean, 1, np.apply_along_axis(integral_mean, 0, pixels.astype(np.float64), size), size)
     assert np.abs(resize_area(pixels, size, size) - mean).max() <= 1.5  # rounds once an axis where one grows and the other shrinks
+
+
+def weights_of(resize, source, target):
+    """float64 [target, source]: how much each pixel counts along an axis, from grey levels of single lines, eight apart."""
+    found, centres = np.zeros((target, source)), (np.arange(target) + 0.5) * source / target - 0.5
+    for phase in range(8):
+        pixels = np.zeros((source, 16, 3), np.uint8)
+        pixels[phase::8] = 255
+        lines = np.arange(phase, source, 8)
+        nearest = lines[np.abs(lines - centres[:, None]).argmin(axis=1)]
+        found[np.arange(target), nearest] = resize(pixels, target, 16)[:, 8, 0] / 255
+    return found
+
+
+@pytest.mark.parametrize(("source", "target"), [(309, 300), (330, 300), (360, 252), (500, 300), (640, 252), (400, 150)])
+def test_near_areas_weigh_almost_as_areas(source, target):
+    near, area = (weights_of(resize, source, target) for resize in (resize_near_area, resize_area))
+    assert 0.01 < np.abs(near - area).sum(axis=1).max() < 0.22  # another way, of a sum of 1: half of it is moved to a neighbour
+    centre, wanted = (weights @ np.arange(source) / weights.sum(axis=1) for weights in (near, area))
+    assert np.abs(centre - wanted).max() < 0.2 and abs((centre - wanted).mean()) < 0.01  # pixels: nothing is shifted
+    count = near.sum(axis=0) * source / target
+    assert count.min() > 0.85 and count.max() < 1.3  # every pixel of the source counts about as much
+
+
+def test_near_areas_are_the_same_in_strips():
+    pixels = textured(2160, 60)  # six strips of 360 rows
+    samples = cv2.resize(pixels, (2 * 42, 2 * 1512), interpolation=cv2.INTER_LINEAR)
+    whole = cv2.resize(samples, (42, 1512), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(resize_near_area(pixels, 1512, 42).astype(int) - whole).max() <= 1  # OpenCV's positions are float32: other roundings
+
+
+EXACT = [  # height, width, target
+    (200, 300, 240),  # an axis that grows
+    (700, 900, 256),  # more than 2.7 pixels an area
+    (512, 768, 256),  # whole pixels
+]
+
+
+@pytest.mark.parametrize(("height", "width", "size"), EXACT)
+def test_other_areas_are_exact(height, width, size):
+    pixels = textured(height, width)
+    np.testing.assert_array_equal(resize_near_area(pixels, size, size), resize_area(pixels, size, size))
+
+
+def test_an_axis_that_stays_is_not_blurred():
+    columns = np.repeat(textured(1, 252), 360, axis=0)  # the same in each row
+    np.testing.assert_array_equal(resize_near_area(columns, 252, 252), columns[:252])
 
 
 STRIPPED = [  # height, width, target height, target width
