@@ -93,7 +93,7 @@ SPECS = {
     ),
     "gaze": Spec(
         False,
-        "Whether a standing query's looks are chosen patch by patch, and remember from frame to frame what was found and what was not.",
+        "Whether a standing query's looks remember from frame to frame what was found and what was not (and are chosen patch by patch).",
         AT_ONCE,
     ),
     "prior_timeout_s": Spec(1.0, "Seconds between the stamps of a frame and a prior that still belong together.", AT_ONCE, (0.0, 3600.0)),
