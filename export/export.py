@@ -22,14 +22,16 @@ from . import folder as folders
 from .gate import LIMITS, Limits, compare_outcomes, judge, misses, rounded_figures, summary
 from .graphs import MODULES
 from .half import to_half
-from .int8 import choose_scheme
+from .int8 import choose_scheme, save_float
+from .memory import give_back
 from .options import PRECISIONS, STORAGE_OF, TARGETS, VIEWS
 from .parity import compare
-from .reference import Cases, TorchBackend, ask_views, random_cases
+from .parts import let_go, read_module
+from .reference import Case, Cases, TorchBackend, ask_views, random_cases, run_cases
 from .report import write_report
 from .source import check_tokenizer, find_tokenizer, fitting, license_entry
-from .storage import Rounded, parse_storage, round_module
-from .targets import finish_target, gate_backend
+from .storage import Rounded, parse_storage
+from .targets import ask_bundle, finish_target
 from .torch_to_onnx import check_graph, finish, to_onnx
 from .views import QUERIES, View, make_views
 from .weights import WeightFiles, move_weights, part_bytes
@@ -92,34 +94,27 @@ def export_checkpoint(
         draft = _draft(folder, model, settings, tokenizer, precision, model_name or checkpoint.resolve().name, license)
         judged = make_views(frames, views, frame_size, queries)
         calibration = make_views(frames, views, frame_size, queries, part=1) if precision == "int8" else []
-        modules = {name: MODULES[name](model).eval() for name in contract(settings)}
-        reference = _run_torch(draft, model, modules, judged, calibration, work, steps)
+        reference = _run_torch(draft, model, judged, calibration, work, steps)
+        files = WeightFiles(folder, part_bytes(_bytes(model)))
+        del model  # from here on each graph reads its own part, and none of it is there while the graph runs
+        give_back()
 
-        job = _Job(folder, work, settings, precision, WeightFiles(folder, part_bytes(_bytes(model))), Rounded(), reference)
-        round_module(model.vision_model, towers["vision"], job.rounded)
-        round_module(model.text_model, towers["text"], job.rounded)
-        if "look" in modules and set(towers.values()) != {"fp32"}:
-            modules = {name: MODULES[name](model).eval() for name in modules}
-            round_module(modules["look"].tables, towers["vision"], job.rounded)
+        job = _Job(checkpoint, folder, work, settings, precision, towers, exact, files, reference)
         graphs, parity, quantization = {}, {}, {}
-        for name in list(modules):
+        for name in contract(settings):
             steps(f"export {name}")
-            graphs[name], quantization[name] = _export_graph(job, name, modules[name])
+            graphs[name], quantization[name], stored = _export_graph(job, name)
+            give_back()
             steps(f"compare {name} with torch")
-            # Ranges of int8 are those of real frames: random numbers lie outside them.
-            cases = [case for case in reference.cases.of(name) if precision != "int8" or case.kind == "real"]
-            parity[name] = compare(folder / graphs[name].file, graphs[name], cases, modules[name] if exact else None)
+            parity[name] = compare(folder / graphs[name].file, graphs[name], job.cases(name), stored)
             judge(misses({name: parity[name]}, (), limits), precision, accept_drift)  # early: the other graphs cost minutes
-            del modules[name]
-            if name == "text":  # no other graph has the text tower, which may be half of the weights
-                model.text_model = None
-        del model, modules  # whole answers need only the bundle
+            give_back()
 
         steps("write the weights' hashes")
         manifest = replace(
             draft.manifest,
             graphs=graphs,
-            weights=tuple(_file(folder, file) for file in job.files.names),
+            weights=tuple(_file(folder, file) for file in files.names),
             parity=rounded_figures(parity),
             quantization=quantization if precision == "int8" else {},
         )
@@ -127,7 +122,7 @@ def export_checkpoint(
         manifest = finish_target(folder, manifest, target, check, steps)
         steps("ask the bundle what torch was asked")
         bundle = load_bundle(folder)
-        found = ask_views(bundle, gate_backend(target, bundle), judged)
+        found = ask_bundle(bundle, target, judged, work)
         figures = compare_outcomes(reference.outcomes, found, limits)
         drift = judge(misses(parity, figures, limits), precision, accept_drift)
         manifest = replace(manifest, gate=summary(figures) | {"backend": found[0].answer.backend}, drift=drift)
@@ -161,13 +156,19 @@ class _Reference:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
+    checkpoint: Path
     folder: Path  # the bundle's
     work: Path  # removed at the end
     settings: Settings
     precision: str
+    towers: Mapping[str, str]  # storage by tower
+    exact: bool  # whether a graph must also be torch's with the weights as they are stored
     files: WeightFiles
-    rounded: Rounded
     reference: _Reference
+
+    def cases(self, name: str) -> list[Case]:
+        """What a graph is compared on. Ranges of int8 are those of real frames: random numbers lie outside them."""
+        return [case for case in self.reference.cases.of(name) if self.precision != "int8" or case.kind == "real"]
 
 
 def _check_options(precision: str, target: str, max_patches: int | None, views: int) -> None:
@@ -199,9 +200,10 @@ def _draft(folder: Path, model: PS3, settings: Settings, tokenizer: Path, precis
     return Bundle(folder, manifest, prior)
 
 
-def _run_torch(draft: Bundle, model: PS3, modules: Mapping[str, nn.Module], judged: list[View], calibration: list[View], work: Path, steps):
-    """The checkpoint's own answers and cases (_Reference)."""
+def _run_torch(draft: Bundle, model: PS3, judged: list[View], calibration: list[View], work: Path, steps: _Steps) -> _Reference:
+    """The checkpoint's own answers and cases."""
     settings, found = draft.settings, {}
+    modules = {name: MODULES[name](model).eval() for name in contract(settings)}
     for name, views in (("cases", judged), ("calibration", calibration)):
         if name == "calibration" and not views:
             continue
@@ -216,27 +218,35 @@ def _run_torch(draft: Bundle, model: PS3, modules: Mapping[str, nn.Module], judg
     return _Reference(found["outcomes"], found["cases"], found.get("calibration"))
 
 
-def _export_graph(job: _Job, name: str, module: nn.Module) -> tuple[GraphSpec, str]:
-    """-> the graph's entry in the manifest, and which of int8.SCHEMES it has ("none" where nothing is int8)."""
-    settings = job.settings
+def _export_graph(job: _Job, name: str) -> tuple[GraphSpec, str, list[Case] | None]:
+    """-> the graph's entry in the manifest, which of int8.SCHEMES it has ("none" where nothing is int8), and for an exact export what
+    torch says to its cases with the weights as they are stored."""
+    settings, rounded = job.settings, Rounded()
     inputs, outputs = _contract(settings, "fp32", name)
     limits = {"N": settings.max_patches} | ({} if settings.fixed_length else {"T": settings.context_length})
+    module = read_module(job.checkpoint, name, job.towers, rounded)
+    stored = run_cases(module, job.cases(name), job.work / f"stored-{name}") if job.exact else None
     model, scheme = to_onnx(module, inputs, outputs, limits), "none"
     finish(model, inputs, outputs)
     if job.precision == "fp16":
         to_half(model, frozenset({"kv"}))
     if job.precision == "int8" and name == "text":  # runs once a query, and its weights are stored as bytes anyway
-        scheme = "weights" if job.rounded.rows else "none"
+        scheme = "weights" if rounded.rows else "none"
     elif job.precision == "int8":
-        spec = GraphSpec(f"{name}.onnx", "", inputs, outputs)
-        model, scheme = choose_scheme(model, spec, job.reference.calibration.of(name), job.work)
-    move_weights(model, job.files, job.rounded)
+        source = job.work / f"{name}.onnx"
+        save_float(model, source)
+        let_go(module)
+        give_back()
+        spec = GraphSpec(source.name, "", inputs, outputs)
+        model, scheme = choose_scheme(source, spec, job.reference.calibration.of(name), job.work)
+    move_weights(model, job.files, rounded)
     path = job.folder / f"{name}.onnx"
     ir.save(model, path)
+    let_go(module)
     found, wanted = check_graph(path, name), _contract(settings, job.precision, name)
     if found != wanted:
         raise CheckpointError(f"graph {name!r} came out as {found}, not as its contract {wanted}; report this fault of the exporter")
-    return GraphSpec(path.name, file_sha256(path), *found), scheme
+    return GraphSpec(path.name, file_sha256(path), *found), scheme, stored
 
 
 def _contract(settings: Settings, precision: str, name: str):

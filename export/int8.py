@@ -8,7 +8,7 @@ import onnx_ir as ir
 from ps3_ros.bundle import GraphSpec
 
 from .parity import compare
-from .quantize import find_products, quantise
+from .quantize import find_products, fold_moves, quantise
 from .ranges import Histogram, observe
 from .reference import Case
 
@@ -18,16 +18,20 @@ SCHEMES = ("linear", "half", "weights", "none")
 CHOOSE = 0.997  # least cosine of any output on the calibration frames; the gate's own limit leaves room for what adds up over graphs
 
 
-def choose_scheme(model: ir.Model, spec: GraphSpec, cases: Sequence[Case], work: Path) -> tuple[ir.Model, str]:
+def save_float(model: ir.Model, path: Path) -> None:
+    """Writes a float32 graph as choose_scheme takes it, its weights in a file beside it."""
+    fold_moves(model.graph)
+    ir.save(model, path, external_data=path.with_suffix(".data").name)
+
+
+def choose_scheme(source: Path, spec: GraphSpec, cases: Sequence[Case], work: Path) -> tuple[ir.Model, str]:
     """A float32 graph with the first of SCHEMES whose outputs are near enough to torch's on the cases, and that scheme.
 
-    work: a folder for files that the result still reads its weights from. Raises CheckpointError where there are no cases, or a value in
-    the graph is not finite.
+    source: from save_float. work: a folder for files that the result, as `source`, still reads its weights from. Raises CheckpointError
+    where there are no cases, or a value in the graph is not finite.
     """
-    name = Path(spec.file).stem
-    source = work / f"{name}.onnx"
-    products = find_products(model.graph)
-    ir.save(model, source, external_data=f"{name}.data")
+    name = source.stem
+    products = find_products(ir.load(source).graph)
     found = {product.activation: Histogram() for product in products}
     observe(source, spec, cases, found)
     best = {tensor: histogram.best_range() for tensor, histogram in found.items()}

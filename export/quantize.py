@@ -29,8 +29,7 @@ class Product:
 
 
 def find_products(graph: ir.Graph) -> list[Product]:
-    """Of a float32 graph, in its order. Weights that are moved before their product are moved for good."""
-    fold_moves(graph)
+    """Of a float32 graph after `fold_moves`, in its order."""
     products = [node for node in graph if node.op_type == "MatMul" and node.inputs[1].is_initializer()]
     return [Product(node.name, node.inputs[0].name, node.inputs[1].name) for node in products if not node.inputs[0].is_initializer()]
 

@@ -4,7 +4,7 @@ Cases lie on disk beside the target while an export runs: sixteen frames' keys a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -99,11 +99,23 @@ def run_torch(module: nn.Module, inputs: Sequence[np.ndarray]) -> tuple[np.ndarr
     return tuple(t.numpy() for t in (found if isinstance(found, tuple) else (found,)))
 
 
-def ask_views(bundle: Bundle, backend, views: Sequence[View], threads: int = 0, progress=lambda done: None) -> list[Outcome]:
+def run_cases(module: nn.Module, cases: Sequence[Case], folder: Path) -> list[Case]:
+    """The same inputs with what `module` answers to them, written to `folder`."""
+    folder.mkdir()
+    found = []
+    for number, case in enumerate(cases):
+        paths = []
+        for output, value in enumerate(run_torch(module, case.inputs())):
+            paths.append(folder / f"{number}-{output}.npy")
+            np.save(paths[-1], value, allow_pickle=False)
+        found.append(replace(case, output_files=tuple(paths)))
+    return found
+
+
+def ask_views(bundle: Bundle, backend, views: Sequence[View]) -> list[Outcome]:
     """One look at every view with its query, through the robot's own code. backend: a name, or one that is open."""
-    asker, outcomes = Asker(bundle, backend=backend, threads=threads), []
-    for number, view in enumerate(views):
-        progress(number)
+    asker, outcomes = Asker(bundle, backend=backend), []
+    for view in views:
         asker.set_frame(view.frame())
         outcomes.append(Outcome(view, asker.ask(view.query), asker.detail))
         if isinstance(backend, TorchBackend):

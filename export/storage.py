@@ -72,6 +72,7 @@ def parse_storage(storage: str | Mapping[str, str]) -> dict[str, str]:
 def round_module(module: nn.Module, kind: str, rounded: Rounded) -> None:
     """Rounds the weights of `module` in place to what `kind` can store, and notes in `rounded` how to store them.
 
+    In their own memory: a weight mapped from a file becomes a copy of its pages, and the file's are let go.
     int8 takes the matrices (2-D parameters), with one scale an output row (the largest magnitude at 127); fp16 takes every
     parameter of two or more dimensions. Both leave vectors and tensors under MIN_NUMEL values alone.
 
@@ -83,14 +84,14 @@ def round_module(module: nn.Module, kind: str, rounded: Rounded) -> None:
             continue
         if kind == "int8" and parameter.ndim == 2:
             values, scale = quantise_rows(parameter.detach())
-            parameter.data = values.float() * scale[:, None]
+            parameter.detach().copy_(values.float() * scale[:, None])
             note_rows(rounded, parameter.detach().numpy(), values.numpy(), scale.numpy())
         elif kind == "fp16":
             half = parameter.detach().half()
             if not torch.isfinite(half).all():
                 worst = parameter.detach().abs().max().item()
                 raise CheckpointError(f"{name} reaches {worst:.4g}, beyond float16's 65504: export it with storage fp32")
-            parameter.data = half.float()
+            parameter.detach().copy_(half)
             rounded.halves = True
 
 

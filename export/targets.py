@@ -1,41 +1,32 @@
 """What a target adds to a bundle's ONNX graphs, and which backend answers for it in the gate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ps3_ros.backends import open_backend
 from ps3_ros.backends.tensorrt_build import build_engines, fingerprint
 from ps3_ros.backends.tensorrt_engine import load_package
 from ps3_ros.bundle import Bundle, Manifest, write_manifest
 
+from .reference import Outcome, ask_views
+from .stages import ask_in_stages
+from .views import View
 from .weights import LARGE_MODEL
 
 BACKENDS = {"onnx": "onnxruntime:cpu", "openvino": "openvino:cpu", "tensorrt": "tensorrt", "tensorrt-rtx": "onnxruntime:cpu"}
 
 
-def gate_backend(target: str, bundle: Bundle):
-    """What answers in the gate: a backend's name, or an open one. TensorRT for RTX builds where no GPU is, so its graphs are judged by ONNX
-    Runtime there. A large model's graphs are open one at a time: all of them may be twice the weights, since a CPU widens halves."""
+def ask_bundle(bundle: Bundle, target: str, views: Sequence[View], work: Path) -> list[Outcome]:
+    """What the bundle answers to the gate's questions, by its target's backend. TensorRT for RTX builds where no GPU is, so its graphs are
+    judged by ONNX Runtime there. A large model is asked a stage at a time: all graphs at once may be twice the weights, as CPUs widen
+    halves. work: a folder for what lies between its stages."""
     size = sum(bundle.path(file.file).stat().st_size for file in bundle.manifest.weights)
     name = BACKENDS[target]
-    return OneGraph(bundle, name) if size >= LARGE_MODEL and name.endswith(":cpu") else name
-
-
-class OneGraph:
-    """A backend of which only the graph that ran last is open. kv is whatever a CPU backend made of it, which its next graph takes."""
-
-    def __init__(self, bundle: Bundle, name: str):
-        self.bundle, self.name, self.graph, self.backend = bundle, name, "", None
-
-    def run(self, graph: str, inputs):
-        if graph != self.graph:
-            self.backend = None  # closed before the next is opened
-            only = replace(self.bundle.manifest, graphs={graph: self.bundle.manifest.graphs[graph]})
-            self.backend, self.graph = open_backend(replace(self.bundle, manifest=only), self.name), graph
-        return self.backend.run(graph, inputs)
+    if size >= LARGE_MODEL and name.endswith(":cpu"):
+        return ask_in_stages(bundle, name, views, work)
+    return ask_views(bundle, name, views)
 
 
 def finish_target(folder: Path, manifest: Manifest, target: str, check: bool, steps: Callable[[str], None]) -> Manifest:

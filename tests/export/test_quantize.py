@@ -43,7 +43,7 @@ def graph(tmp_path_factory):
     spec = GraphSpec("attend.onnx", "", (TensorSpec("x", (1, "N", 32), "float32"),), outputs)
     model = to_onnx(module, spec.inputs, spec.outputs, {})
     finish(model, spec.inputs, spec.outputs)
-    ir.save(model, folder / "attend.onnx", external_data="attend.data")
+    int8.save_float(model, folder / "attend.onnx")
     cases = Cases(folder)
     for _ in range(3):
         x = torch.randn(1, 50, 32)
@@ -63,7 +63,7 @@ def test_each_scheme_quantises_its_products(graph, tmp_path, monkeypatch, scheme
     source, spec, cases = graph
     monkeypatch.setattr(int8, "SCHEMES", (scheme, "none"))
     monkeypatch.setattr(int8, "CHOOSE", 0.9)
-    model, chosen = int8.choose_scheme(ir.load(source), spec, cases, tmp_path)
+    model, chosen = int8.choose_scheme(source, spec, cases, tmp_path)
     assert chosen == scheme
     target = tmp_path / f"attend.{scheme}.onnx"
     kinds = Counter(node.op_type for node in model.graph)
@@ -80,7 +80,7 @@ def test_each_scheme_quantises_its_products(graph, tmp_path, monkeypatch, scheme
 def test_a_graph_that_bytes_would_spoil_stays_as_it_is(graph, tmp_path, monkeypatch):
     source, spec, cases = graph
     monkeypatch.setattr(int8, "CHOOSE", 1.1)  # more than any cosine
-    model, chosen = int8.choose_scheme(ir.load(source), spec, cases, tmp_path)
+    model, chosen = int8.choose_scheme(source, spec, cases, tmp_path)
     assert chosen == "none" and not any(node.op_type == "QuantizeLinear" for node in model.graph)
 
 
