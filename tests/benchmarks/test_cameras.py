@@ -1,10 +1,6 @@
 """The benchmark of two cameras: it runs over real DDS on a tiny bundle, and each camera's figures are of its own answers."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +8,6 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy cannot be imported: source a ROS 2 setup file or pip install '.[ros-wheels]'")
 
 from benchmarks import cameras  # noqa: E402
-from ps3_ros import transport  # noqa: E402
 
 
 def answer(at, standing=True, error=None, real_ms=120.0):
@@ -38,12 +33,8 @@ sys.exit(cameras.main(sys.argv[2:]))
 """
 
 
-def test_it_runs_over_dds(tmp_path, tiny_bundle):
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path), "--quick", "--bundle", str(tiny_bundle), "--threads", "1"]
-    names = ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", *transport.PROFILE_VARIABLES)
-    environment = {name: value for name, value in os.environ.items() if name not in names}
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=Path(__file__).parents[2])
-    assert run.returncode == 0, run.stderr[-2000:]
+def test_it_runs_over_dds(tmp_path, run_program):
+    run = run_program(PROGRAM)
     data = json.loads((tmp_path / "cameras.json").read_text())
     assert set(data["cameras"]) == {"front", "rear"}
     for found in data["cameras"].values():

@@ -1,10 +1,8 @@
 """The node's benchmark: it runs over real DDS on a tiny bundle, and its figures are what its parts saw."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +11,6 @@ pytest.importorskip("rclpy", reason="rclpy cannot be imported: source a ROS 2 se
 
 from benchmarks import node, node_figures, processes  # noqa: E402
 from benchmarks.processes import Sample  # noqa: E402
-from ps3_ros import transport  # noqa: E402
 
 
 def answer(at, age_ms=200.0, standing=True, **more):
@@ -93,13 +90,9 @@ sys.exit("the next case's camera would take this profile" if any(map(os.environ.
 """
 
 
-def test_it_runs_over_dds(tmp_path, tiny_bundle):
+def test_it_runs_over_dds(tmp_path, run_program):
     # In a process of its own: Fast DDS reads a profile once a process, and the listener's is none to send frames with, as later tests do.
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path), "--quick", "--bundle", str(tiny_bundle), "--threads", "1"]
-    names = ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", *transport.PROFILE_VARIABLES)
-    environment = {name: value for name, value in os.environ.items() if name not in names}
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=Path(__file__).parents[2])
-    assert run.returncode == 0, run.stderr[-2000:]
+    run = run_program(PROGRAM)
     data = json.loads((tmp_path / "node.json").read_text())
     case, counted = data["cases"][0], data["only_counted"]["raw 10 Hz"]
     assert case["standing_hz"] > 0.3
