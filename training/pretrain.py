@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ps3_training.model import PS3
+from ps3_training.model import PS3, GlanceOutput
 
 from . import distributed, losses
 from .batch import Batch
@@ -41,12 +41,16 @@ class LossSettings:
             )
 
 
-def pretrain_loss(model: PS3, batch: Batch, sentences: Sentences, settings: LossSettings) -> dict[str, Tensor]:
+def pretrain_loss(
+    model: PS3, batch: Batch, sentences: Sentences, settings: LossSettings, glance: GlanceOutput | None = None
+) -> dict[str, Tensor]:
     """`match`, `top_down`, `bottom_up`, `ranking`, their weighted sum `total`, and `top1`: the share of regions nearest to their own
     caption. With several ranks each value is this rank's share: their sum is the loss of the global batch.
+
+    glance: the model's at batch.glance, where the caller has made it.
     """
     v = model.vision_model
-    glance = v.glance(batch.glance)
+    glance = v.glance(batch.glance) if glance is None else glance
     aux = v.aux_features(batch.aux, settings.fixed_aux_layers) if v.highres_selection_feature_module is not None else None
     text = model.text_model.project(sentences.of(batch.texts))
     captions = gather_captions(batch, text.text, text.prompt)

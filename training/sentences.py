@@ -65,8 +65,8 @@ class Sentences:
                 ids = [encoding.ids for encoding in tokenizer.encode_batch(new[start : start + PER_PASS])]
                 longest = max(map(len, ids)) if config.kind == "sentence" else config.context_length
                 made.append(encode(torch.tensor([row + [config.pad_id] * (longest - len(row)) for row in ids])).cpu())
-        vectors = torch.cat(made).clone()
-        self.vectors = torch.cat([self.vectors.cpu(), vectors]) if len(self.row) else vectors
+        vectors = torch.cat(made).clone().to(self.vectors.device)
+        self.vectors = torch.cat([self.vectors, vectors]) if len(self.row) else vectors  # first: another thread may read the older rows
         self.row.update({text: len(self.row) + place for place, text in enumerate(new)})
         if self.folder is not None:
             self._save()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from ps3_training.data import augment, backgrounds, captions, catalogue
+
+from .files import write_whole
 
 SIDE = 112  # px, longer side of a cut-out in the bank
 CAPTIONS = 3  # a cut-out
@@ -81,15 +82,21 @@ class Bank:
         return self.pixels[self.start[i] : self.start[i] + h * w].reshape(h, w, 4)
 
 
-def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, processes: int = 2) -> Bank:
+def is_made(folder: Path) -> bool:
+    """Whether a whole bank lies there."""
+    return (folder / "bank.json").exists()
+
+
+def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, processes: int = 2, require: bool = True) -> Bank:
     """Make the bank, or read it where `folder` has it: `each` looks of every object that training may see, on `scenes` backgrounds.
 
     Objects that take a colour and traffic lights, whose drawings vary most, get twice as many; wide ones (wide.py) a third.
+    require: AssetError where a collection of pictures is missing, so that no run learns fewer names than it was asked for unseen.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "bank.json").exists():
-        named = [o for o in catalogue.load() if not o.held_out]
-        jobs = [(number, _looks_of(thing, each), seed) for number, thing in enumerate(named)]
+    if not is_made(folder):
+        named = [o for o in catalogue.load(require) if not o.held_out]
+        jobs = [(number, thing, _looks_of(thing, each), seed) for number, thing in enumerate(named)]
         with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
             made = [entry for entries in pool.map(_looks, jobs, chunksize=4) for entry in entries]
             scenery = np.stack(list(pool.map(_scenery, [(seed, i) for i in range(scenes)])))
@@ -102,8 +109,7 @@ def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, pro
             "backgrounds": scenery,
         }
         save_file(arrays, folder / "bank.safetensors")
-        (folder / "bank.part").write_text(json.dumps([label for _, label in made]))
-        os.replace(folder / "bank.part", folder / "bank.json")
+        write_whole(folder / "bank.json", json.dumps([label for _, label in made]))
     return Bank(**load_file(folder / "bank.safetensors"), labels=tuple(json.loads((folder / "bank.json").read_text())))
 
 
@@ -113,11 +119,10 @@ def _looks_of(thing: catalogue.NamedObject, each: int) -> int:
     return each * (2 if thing.recolour or thing.kind == "light" else 1)
 
 
-def _looks(job: tuple[int, int, int]) -> list[tuple[np.ndarray, dict]]:
+def _looks(job: tuple[int, catalogue.NamedObject, int, int]) -> list[tuple[np.ndarray, dict]]:
     """`count` dressed cut-outs of one object with their captions."""
-    number, count, seed = job
+    number, thing, count, seed = job
     cv2.setNumThreads(1)
-    thing = [o for o in catalogue.load() if not o.held_out][number]
     rng = np.random.default_rng((seed, number))
     made = []
     for _ in range(count):

@@ -49,11 +49,11 @@ def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) 
     if _is_done(folder, loop, resume):
         return loop.steps
     model = _start(folder, resume, settings, lambda: initial_model(settings)).to(device)
-    bank, sentences = _bank(settings, model)
+    banks, sentences = _banks(settings, model, loop.steps)
     cut = settings_of(model.config)
     return fit(
         model,
-        lambda step: make_warm_batch(bank, batch, cut, _rng(settings.seed, 3, step)),
+        lambda step: make_warm_batch(banks.at(step), batch, cut, _rng(settings.seed, 3, step)),
         lambda made: _share(warm_loss(model, moved(made, device), sentences.to(device), batch)),
         loop,
         folder,
@@ -115,7 +115,8 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     cut = settings_of(model.config)
     frame_cache.check_cache(frames, cut)
     replay = settings.pretrain.get("replay")
-    bank, sentences = _bank(settings, model) if replay else (None, caption_vectors(settings, model))
+    before = (settings.warm_start or {}).get("loop", {}).get("steps", 0)  # so that banks go on from the first stage's last one
+    banks, sentences = _banks(settings, model, before + loop.steps, before) if replay else (None, caption_vectors(settings, model))
     with distributed.first_rank_first():
         sentences = sentences if distributed.is_first() else caption_vectors(settings, model)
         sentences.add(frame_texts([*index, *kept], batch.captions))
@@ -142,10 +143,14 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     again = section(WarmStartSettings, replay, "pretrain.replay")
 
     def make_both(step: int) -> tuple:
-        return make(step), make_warm_batch(bank, again, cut, _rng(settings.seed, 4, step))
+        return make(step), make_warm_batch(banks.at(before + step), again, cut, _rng(settings.seed, 4, step))
 
     def both(made: tuple) -> dict[str, torch.Tensor]:
-        parts, repeated = of(made[0]), _share(warm_loss(model, moved(made[1], device), sentences, again))
+        frames_made = made[0].to(device)
+        glance = model.vision_model.glance(frames_made.glance)
+        parts = pretrain_loss(model, frames_made, sentences, loss, glance)
+        seen = glance.kv if loss.lowres_cache else None
+        repeated = _share(warm_loss(model, moved(made[1], device), sentences, again, seen))
         return {
             **parts,
             "total": parts["total"] + repeated["total"],
@@ -218,16 +223,18 @@ def frame_texts(lines: list[dict], mode: str) -> set[str]:
     return {text for texts in groups for text in (*texts[:1], *caption_choices(texts, mode))}
 
 
-def _bank(settings: RunSettings, model: PS3) -> tuple[Any, Sentences]:
-    """The bank of cut-outs and the vectors of its captions; made by the first rank."""
-    from .sprites import make_bank
+def _banks(settings: RunSettings, model: PS3, last: int, first: int = 0) -> tuple[Any, Sentences]:
+    """The banks of cut-outs for the steps from `first` to `last`, the first of them made by the first rank, and the vectors of their
+    captions.
+    """
+    from .banks import Banks
 
+    given = settings.warm_start or {}
     with distributed.first_rank_first():
-        bank = make_bank(Path(settings.cache) / "bank", (settings.warm_start or {}).get("looks_each", 36), seed=settings.seed)
         sentences = caption_vectors(settings, model)
-        sentences.add(text for label in bank.labels for text in label["texts"])
-        sentences.add(bank.names)
-    return bank, sentences
+        banks = Banks(Path(settings.cache), given.get("looks_each", 36), settings.seed, sentences, given.get("renew_bank", 0), last - 1)
+        banks.at(first)
+    return banks, sentences
 
 
 def _rng(*seed: int) -> np.random.Generator:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from ps3_ros.frame import FramePlan
 from ps3_ros.manifest import Settings
+from ps3_training.data import augment
 from ps3_training.model import PS3
 
 from . import losses
@@ -43,6 +44,8 @@ class WarmStartSettings:
     supports: float = 0.0  # of crops in which a post or a board is drawn under the object: nothing that a caption means
     support_tokens: int = 2  # of each of these: single tokens to which no caption fits
     alike: float = 0.3  # of objects drawn from the group of the one before, so that look-alikes are each other's negatives
+    camera: float = 0.0  # of crops of the finest scale that go through a camera and its JPEG, as frames do
+    context: float = 0.0  # of a replay's crops that see the keys and values of one of the step's glances, as a look does
     mosaics: int = 6
     mosaic_cells: int = 8  # low-res cells a side of a mosaic
     objects: int = 14  # a mosaic
@@ -55,6 +58,9 @@ class WarmStartSettings:
     def __post_init__(self) -> None:
         if self.tokens and self.tokens < NAMED_ROWS + self.support_tokens:
             raise TrainingError(f"tokens is {self.tokens}; give {NAMED_ROWS + self.support_tokens} or more, or 0 for all of a crop's")
+        for name in ("camera", "context"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
         if not 0 <= self.supports <= 1 or self.support_tokens < 1:
             raise TrainingError(
                 f"supports and support_tokens are {self.supports} and {self.support_tokens}; give a share from 0 to 1, and 1 or more"
@@ -133,9 +139,11 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         alpha = paste(image, sprite, x, y)
         if rng.random() < 0.3:
             image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.0)))
+        s = int(rng.choice(len(plan.grids), p=_scale_odds(len(plan.grids))))
+        if settings.camera and s == len(plan.grids) - 1 and rng.random() < settings.camera:
+            image = augment.photographed(image, rng)
         values = _jittered(image, settings.colour_jitter, model, rng)
         every = values.reshape(3, side, p, side, p).transpose(1, 3, 0, 2, 4).reshape(side * side, -1)
-        s = int(rng.choice(len(plan.grids), p=_scale_odds(len(plan.grids))))
         grid = plan.grids[s]
         rows, cols = min(side, grid.rows), min(side, grid.cols)
         row = int(rng.integers(grid.rows - rows + 1)) + np.minimum(np.arange(side), rows - 1)
@@ -241,12 +249,16 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
     }
 
 
-def warm_loss(model: PS3, batch: WarmBatch, sentences: Sentences, settings: WarmStartSettings) -> dict[str, torch.Tensor]:
-    """`match` (regions of crops against all captions) and `selector` (the ConvNet's maps of mosaics), and their sum `total`."""
+def warm_loss(
+    model: PS3, batch: WarmBatch, sentences: Sentences, settings: WarmStartSettings, kv: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
+    """`match` (regions of crops against all captions) and `selector` (the ConvNet's maps of mosaics), and their sum `total`.
+
+    kv [L, 2, F, h, n0, D/h]: keys and values of the glances at F frames, for settings.context of the crops; None: no crop sees any.
+    """
     v = model.vision_model
     count, rows, _ = batch.mask.shape
-    empty = torch.zeros(v.layers, 2, count, v.heads, 0, v.dim // v.heads)
-    tokens = v.look(batch.patches, batch.position, empty)
+    tokens = _looked(v, batch, 0 if kv is None else round(settings.context * count), kv)
     embedding = v.pool(tokens, batch.mask).flatten(0, 1)
     image = torch.arange(count).repeat_interleave(rows)
     background = torch.arange(rows).repeat(count) >= NAMED_ROWS
@@ -288,6 +300,18 @@ def warm_loss(model: PS3, batch: WarmBatch, sentences: Sentences, settings: Warm
         ranking = ranking + settings.names_weight * losses.names_loss(here, v.prompt_aux(names.prompt), batch.mosaic_names)
     total = match + settings.ranking_weight * ranking + settings.selection_weight * (selector + prior)
     return {"total": total, "match": match, "ranking": ranking, "selector": selector, "prior": prior, "top1": right.float().mean()}
+
+
+def _looked(v: torch.nn.Module, batch: WarmBatch, seeing: int, kv: torch.Tensor | None) -> torch.Tensor:
+    """Tokens [M, n, D] of the crops, of which the first `seeing` see a glance. That glance takes no gradient: a crop lies in no frame."""
+    count, done = len(batch.patches), []
+    if seeing:
+        seen = kv.detach()[:, :, torch.arange(seeing) % kv.shape[2]]
+        done.append(v.look(batch.patches[:seeing], batch.position[:seeing], seen))
+    if seeing < count:
+        empty = torch.zeros(v.layers, 2, count - seeing, v.heads, 0, v.dim // v.heads)
+        done.append(v.look(batch.patches[seeing:], batch.position[seeing:], empty))
+    return torch.cat(done)
 
 
 def selector_logits(v: torch.nn.Module, features: torch.Tensor, prompt_aux: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:

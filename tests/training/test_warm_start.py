@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ps3_ros.frame import FramePlan
 from ps3_training import losses, sprites, supports, warm_start
 from ps3_training.errors import TrainingError
 from ps3_training.model import settings_of
@@ -151,3 +152,37 @@ def test_tokens_of_a_support_are_negatives(tiny_model, bank, settings, sentences
     assert score[:, 0].mean() > score[:, warm_start.NAMED_ROWS + 1 :][posts.any(-1)].mean() + 0.3
     with pytest.raises(TrainingError, match="supports and support_tokens are 2 and 2"):
         replace(settings, supports=2)
+
+
+def test_crops_of_the_finest_scale_go_through_a_camera(tiny_model, bank, settings):
+    cut = settings_of(tiny_model.config)
+    plan = FramePlan.of(*warm_start.FRAME, cut)
+    finest = plan.positions(len(plan.grids) - 1, np.zeros(1, int)).item()  # its first position, behind those of the coarser ones
+    changed = []
+    for seed in range(8):
+        plain, taken = (
+            warm_start.make_warm_batch(bank, replace(settings, crops=1, mosaics=0, camera=share), cut, np.random.default_rng(seed))
+            for share in (0.0, 1.0)
+        )
+        changed.append(bool((plain.patches - taken.patches).abs().max() > 1e-3))
+        assert changed[-1] == (plain.position.min().item() >= finest) and plain.texts == taken.texts
+    assert any(changed) and not all(changed)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_the_crops_sees_a_glance(tiny_model, bank, settings, sentences, share):
+    cut = settings_of(tiny_model.config)
+    made = warm_start.make_warm_batch(bank, replace(settings, mosaics=0), cut, np.random.default_rng(6))
+    v = tiny_model.vision_model
+    kv = torch.randn(v.layers, 2, 3, v.heads, 5, v.dim // v.heads, requires_grad=True)
+    tokens = [warm_start._looked(v, made, seeing, kv) for seeing in (0, round(share * settings.crops))]
+    moved = (tokens[0] - tokens[1]).abs().amax((1, 2)) > 1e-4
+    assert moved.tolist() == [m < share * settings.crops for m in range(settings.crops)]
+    warm_start.warm_loss(tiny_model, made, sentences, replace(settings, context=share), kv)["total"].backward()
+    assert kv.grad is None  # the frame's glance is not taught by crops
+
+
+@pytest.mark.parametrize("name", ["camera", "context"])
+def test_a_share_is_between_none_and_all(settings, name):
+    with pytest.raises(TrainingError, match=f"{name} is 1.5"):
+        replace(settings, **{name: 1.5})

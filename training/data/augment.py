@@ -116,6 +116,14 @@ def camera(frame, rng):
     return frame
 
 
+def photographed(pixels, rng, qualities=(65, 90)):
+    """What a frame's cut-outs have been through when a look meets them: `camera`, and JPEG of a quality between these. uint8 [H, W, 3], red
+    first, in and out."""
+    taken = camera(np.ascontiguousarray(pixels[..., ::-1]), rng)
+    written = cv2.imencode(".jpg", taken, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(qualities[0], qualities[1] + 1))])[1]
+    return np.ascontiguousarray(cv2.imdecode(written, cv2.IMREAD_COLOR)[..., ::-1])
+
+
 def weather(frame, rng, horizon):
     """Haze, rain or dusk over a street, about one in four; the haze is thickest at the horizon (px). BGR uint8 in and out."""
     kind = rng.random()

@@ -1,0 +1,59 @@
+"""Banks of cut-outs that follow one another: which step gets which, and that a run that goes on gets the same ones."""
+
+import numpy as np
+import pytest
+
+from ps3_training.banks import Banks
+from ps3_training.data import catalogue
+from ps3_training.errors import TrainingError
+from ps3_training.sentences import Sentences
+
+SMALL = {"each": 1, "seed": 4, "scenes": 1, "require": False}
+
+
+class Known(Sentences):
+    """Remembers what it was asked to encode."""
+
+    def __init__(self):
+        self.row = {}
+
+    def add(self, texts, quiet=False):
+        self.row.update(dict.fromkeys(texts))
+
+
+@pytest.fixture
+def drawn(monkeypatch, tmp_path):
+    """A catalogue of what is drawn here, as on a machine without the picture packages."""
+    for name in ("PS3_ASSETS", "PS3_OPENCLIPART", "PS3_TUXPAINT"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    assert catalogue.load()
+
+
+def test_each_step_has_its_bank_and_a_second_run_the_same(drawn, tmp_path):
+    sentences = Known()
+    banks = Banks(tmp_path, sentences=sentences, renew=10, last=19, **SMALL)
+    first, second = banks.at(0), banks.at(10)
+    assert banks.at(9) is first and banks.at(19) is second
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bank", "bank-1"]  # and no third one, which no step needs
+    same = min(first.pixels.size, second.pixels.size)
+    assert (first.pixels.reshape(-1)[:same] != second.pixels.reshape(-1)[:same]).mean() > 0.1
+    assert all(text in sentences.row for bank in (first, second) for label in bank.labels for text in (*label["texts"], *label["asks"]))
+    again = Banks(tmp_path / "again", sentences=Known(), renew=10, last=19, **SMALL).at(10)  # a run that goes on at step 10
+    assert np.array_equal(again.pixels, second.pixels) and again.labels == second.labels
+
+
+def test_one_bank_serves_every_step_by_default(drawn, tmp_path):
+    banks = Banks(tmp_path, sentences=Known(), **SMALL)
+    assert banks.at(0) is banks.at(10**6)
+    assert [path.name for path in tmp_path.iterdir()] == ["bank"]
+
+
+def test_a_bank_of_fewer_things_than_the_catalogue_has_is_not_made_unseen(drawn, tmp_path):
+    with pytest.raises(catalogue.AssetError, match="fetch_assets"):
+        Banks(tmp_path, each=1, seed=0, sentences=Known()).at(0)
+    assert not (tmp_path / "bank" / "bank.json").exists()
+
+
+def test_renew_bank_is_a_number_of_steps(tmp_path):
+    with pytest.raises(TrainingError, match="renew_bank is -1"):
+        Banks(tmp_path, 1, 0, Known(), renew=-1)

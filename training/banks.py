@@ -1,0 +1,58 @@
+"""Banks of cut-outs, one after another: a bank that is kept is learned by heart, so a run takes a new one every so many steps.
+
+Bank 0 is `<cache>/bank`, bank k `<cache>/bank-<k>`, each with a seed of its own, so that a resumed run sees the same ones. The next one is
+made in the background while the model works.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from . import distributed
+from .errors import TrainingError
+from .sentences import Sentences
+from .sprites import Bank, is_made, make_bank
+
+SEEDS = 1000  # between one bank's seed and the next one's
+POLL_S = 1.0  # how often a rank looks whether the first one has made a bank
+
+
+class Banks:
+    """The bank of each step, with its captions' vectors added to `sentences` before it is given.
+
+    each: cut-outs an object. renew: steps that a bank serves; 0: the first serves all. last: the last step's number. more: of make_bank.
+    """
+
+    def __init__(self, cache: Path, each: int, seed: int, sentences: Sentences, renew: int = 0, last: int = 0, **more):
+        if not isinstance(renew, int) or renew < 0:
+            raise TrainingError(f"renew_bank is {renew!r}; give the number of steps that a bank serves, or 0 for one bank")
+        self.cache, self.each, self.seed, self.renew = cache, each, seed, renew
+        self.sentences, self.more = sentences, more
+        self.last = last // renew if renew else 0  # number of the last bank
+        self._lock = threading.Lock()
+        self._ready: dict[int, Future] = {}
+        self._pool = ThreadPoolExecutor(1, "bank")
+
+    def at(self, step: int) -> Bank:
+        """Of this step; waits where it is not made yet. Older ones are let go, the next one is begun."""
+        number = step // self.renew if self.renew else 0
+        with self._lock:
+            for one in (number, number + 1):
+                if one not in self._ready and (one == number or one <= self.last):
+                    self._ready[one] = self._pool.submit(self._made, one)
+            for old in [one for one in self._ready if one < number - 1]:
+                del self._ready[old]
+            found = self._ready[number]
+        return found.result()
+
+    def _made(self, number: int) -> Bank:
+        folder = self.cache / (f"bank-{number}" if number else "bank")
+        while not distributed.is_first() and not is_made(folder):
+            time.sleep(POLL_S)
+        bank = make_bank(folder, self.each, seed=self.seed + SEEDS * number, processes=1 if number else 2, **self.more)
+        self.sentences.add((text for label in bank.labels for text in label["texts"]), quiet=number > 0)
+        self.sentences.add(bank.names, quiet=number > 0)
+        return bank
