@@ -6,9 +6,10 @@ made in the background while the model works.
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 from . import distributed
@@ -34,7 +35,6 @@ class Banks:
         self.last = last // renew if renew else 0  # number of the last bank
         self._lock = threading.Lock()
         self._ready: dict[int, Future] = {}
-        self._pool = ThreadPoolExecutor(1, "bank")
 
     def at(self, step: int) -> Bank:
         """Of this step; waits where it is not made yet. Older ones are let go, the next one is begun."""
@@ -42,17 +42,33 @@ class Banks:
         with self._lock:
             for one in (number, number + 1):
                 if one not in self._ready and (one == number or one <= self.last):
-                    self._ready[one] = self._pool.submit(self._made, one)
+                    self._ready[one] = Future()
+                    ahead = one != number
+                    threading.Thread(target=self._fill, args=(one, ahead), name=f"bank {one}", daemon=True).start()
             for old in [one for one in self._ready if one < number - 1]:
                 del self._ready[old]
             found = self._ready[number]
         return found.result()
 
-    def _made(self, number: int) -> Bank:
+    def _fill(self, number: int, ahead: bool) -> None:
+        promise = self._ready[number]
+        try:
+            promise.set_result(self._made(number, ahead))
+        except BaseException as error:  # is raised by the step that needs this bank
+            promise.set_exception(error)
+
+    def _made(self, number: int, ahead: bool) -> Bank:
         folder = self.cache / (f"bank-{number}" if number else "bank")
+        seed = self.seed + SEEDS * number
         while not distributed.is_first() and not is_made(folder):
             time.sleep(POLL_S)
-        bank = make_bank(folder, self.each, seed=self.seed + SEEDS * number, processes=1 if number else 2, **self.more)
-        self.sentences.add((text for label in bank.labels for text in label["texts"]), quiet=number > 0)
-        self.sentences.add(bank.names, quiet=number > 0)
+        if ahead and not is_made(folder):  # in a process that ends with this one, so that a run that is stopped does not wait for it
+            maker = multiprocessing.get_context("spawn").Process(
+                target=make_bank, args=(folder, self.each), kwargs={"seed": seed, "processes": 1, **self.more}, daemon=True
+            )
+            maker.start()
+            maker.join()
+        bank = make_bank(folder, self.each, seed=seed, **self.more)
+        self.sentences.add((text for label in bank.labels for text in label["texts"]), quiet=ahead)
+        self.sentences.add(bank.names, quiet=ahead)
         return bank

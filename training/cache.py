@@ -27,6 +27,7 @@ from ps3_ros.manifest import Settings
 from ps3_ros.selection import Selection
 
 from .errors import TrainingError
+from .files import write_whole
 
 INDEX = "index.jsonl"
 MARGIN = 1  # patches kept around a box at each scale
@@ -66,7 +67,7 @@ def build_cache(samples: Iterable[tuple[str, bytes, dict]], folder: Path, settin
     if stamp.exists():
         check_cache(folder, settings)
     else:
-        stamp.write_text(_made_for(settings))
+        write_whole(stamp, _made_for(settings))
     done = {path.stem for path in folder.glob("*.safetensors")}
     index = {line["key"]: line for line in read_index(folder)}
     skipped, marks = [], {}
@@ -87,11 +88,9 @@ def build_cache(samples: Iterable[tuple[str, bytes, dict]], folder: Path, settin
                 file.write(json.dumps(index[key]) + "\n")
                 file.flush()
     if index.keys() != marks.keys():
-        part = folder / f"{INDEX}.part"
-        part.write_text("".join(json.dumps(line) + "\n" for key, line in index.items() if key in marks))
-        os.replace(part, folder / INDEX)
+        write_whole(folder / INDEX, "".join(json.dumps(line) + "\n" for key, line in index.items() if key in marks))
     if skipped:
-        (folder / "skipped.txt").write_text("\n".join(skipped) + "\n")
+        write_whole(folder / "skipped.txt", "\n".join(skipped) + "\n")
     return len(index.keys() & marks.keys())
 
 

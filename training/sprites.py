@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,9 +98,13 @@ def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, pro
     if not is_made(folder):
         named = [o for o in catalogue.load(require) if not o.held_out]
         jobs = [(number, thing, _looks_of(thing, each), seed) for number, thing in enumerate(named)]
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-            made = [entry for entries in pool.map(_looks, jobs, chunksize=4) for entry in entries]
-            scenery = np.stack(list(pool.map(_scenery, [(seed, i) for i in range(scenes)])))
+        with ExitStack() as stack:
+            if processes > 1:
+                mapped = stack.enter_context(ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))).map
+            else:
+                mapped = map
+            made = [entry for entries in mapped(_looks, jobs) for entry in entries]
+            scenery = np.stack(list(mapped(_scenery, [(seed, i) for i in range(scenes)])))
         shape = np.array([rgba.shape[:2] for rgba, _ in made], np.int32)
         start = np.concatenate([[0], np.cumsum(shape.prod(1).astype(np.int64))[:-1]])
         arrays = {

@@ -21,6 +21,7 @@ from .batch import batch_of_step, moved
 from .checkpoints import averaged, newest
 from .choice import BatchSettings, caption_choices
 from .errors import TrainingError
+from .files import write_whole
 from .loop import fit
 from .loop_settings import LoopSettings
 from .pretrain import LossSettings, pretrain_loss
@@ -76,9 +77,7 @@ def cache(settings: RunSettings, device: torch.device | None = None) -> int:
             return len(frame_cache.read_index(frames))
         samples = (_labelled(sample) for folder in settings.folders for sample in _samples(folder))
         count = frame_cache.build_cache(samples, frames, cut_settings(settings), settings.threads)
-        part = seen.with_suffix(".part")
-        part.write_text(sources)
-        os.replace(part, seen)
+        write_whole(seen, sources)
         return count
 
 

@@ -1,5 +1,10 @@
 """Banks of cut-outs that follow one another: which step gets which, and that a run that goes on gets the same ones."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,6 +13,7 @@ from ps3_training.data import catalogue
 from ps3_training.errors import TrainingError
 from ps3_training.sentences import Sentences
 
+ROOT = Path(__file__).parents[2]
 SMALL = {"each": 1, "seed": 4, "scenes": 1, "require": False}
 
 
@@ -40,6 +46,26 @@ def test_each_step_has_its_bank_and_a_second_run_the_same(drawn, tmp_path):
     assert all(text in sentences.row for bank in (first, second) for label in bank.labels for text in (*label["texts"], *label["asks"]))
     again = Banks(tmp_path / "again", sentences=Known(), renew=10, last=19, **SMALL).at(10)  # a run that goes on at step 10
     assert np.array_equal(again.pixels, second.pixels) and again.labels == second.labels
+
+
+def test_a_process_that_ends_does_not_wait_for_the_next_bank(drawn, tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from ps3_training.banks import Banks
+from tests.training.test_banks import SMALL, Known
+if __name__ == "__main__":
+    banks = Banks(Path(sys.argv[1]), sentences=Known(), renew=10, last=19, **{**SMALL, "scenes": 10000})
+    print(len(banks.at(0).labels))
+"""
+    Banks(tmp_path, sentences=Known(), **SMALL).at(0)
+    (tmp_path / "program.py").write_text(program)
+    run = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py"), str(tmp_path)],
+        capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert run.returncode == 0 and int(run.stdout) > 0, run.stderr[-2000:]
+    assert not (tmp_path / "bank-1" / "bank.json").exists()  # ten thousand backgrounds would have taken an hour
 
 
 def test_one_bank_serves_every_step_by_default(drawn, tmp_path):

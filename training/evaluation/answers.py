@@ -16,7 +16,7 @@ from ps3_ros.encoder import Encoder, Glance, merge_looks
 from ps3_ros.errors import BackendError
 from ps3_ros.frame import FramePlan
 from ps3_ros.regions import find_regions
-from ps3_ros.selection import Selection, fine_relevance, relevance_map, select
+from ps3_ros.selection import Selection, fine_relevance, normalised, relevance_map, select
 from ps3_ros.text import TextVectors
 
 MAPS = ("top-down", "bottom-up", "random", "no-aux")
@@ -43,11 +43,14 @@ class Condition:
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """regions: best first; by_label: float64 [C]; patches: how many were looked at."""
+    """regions: best first; by_label: float64 [C]; patches: how many were looked at; text: float32 [C, E], of length 1;
+    pooled: float32 [E], the mean embedding, each of length 1, of all that was pooled to find the regions."""
 
     regions: list[Region]
     by_label: np.ndarray
     patches: int
+    text: np.ndarray
+    pooled: np.ndarray
 
 
 def variants(encoder: Encoder) -> dict[str, dict]:
@@ -135,13 +138,19 @@ def replies(encoder: Encoder, glance: Glance, labels: list[str], conditions: lis
         if due:
             look = merge_looks(after[1])
             embeddings = encoder.embed_tokens(look)
-            embed = lambda mask: encoder.embed(look, mask)  # noqa: B023, E731
         for condition in due:
             threshold = condition.relevance_threshold
             mine = plan if threshold is None else _with_threshold(plan, threshold)
+            pooled = []
+
+            def embed(mask: np.ndarray) -> np.ndarray:
+                pooled.append(encoder.embed(look, mask))  # noqa: B023
+                return pooled[-1]  # noqa: B023
+
             closer = Closer(encoder, glance, vectors.text, close_ups)
             regions, by_label = find_regions(look, mine, relevance, vectors.text, labels, embeddings, embed, maps, closer)
-            found[condition.name] = Reply(regions, by_label, look.selection.count + closer.patches)
+            level = normalised(np.concatenate(pooled)).mean(axis=0)
+            found[condition.name] = Reply(regions, by_label, look.selection.count + closer.patches, normalised(vectors.text), level)
         if number < len(budgets):
             taken, looks = after if due and not close_ups else step(budget)
     return [found[condition.name] for condition in conditions]

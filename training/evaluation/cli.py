@@ -108,6 +108,7 @@ def run_calibrate(options: argparse.Namespace) -> int:
         Condition(f"relevance {candidate}", options.looks, options.tokens, relevance_threshold=candidate)
         for candidate in RELEVANCE_CANDIDATES
     )
+    encoder.settings = replace(encoder.settings, background=())  # it is chosen anew
     rows = []
     for folder in options.data:
         split = split_of(folder)
@@ -116,7 +117,7 @@ def run_calibrate(options: argparse.Namespace) -> int:
     by_candidate = {condition.relevance_threshold: flat(rows, condition.name) for condition in asked}
     values, about = choose(encoder, by_candidate)
     # Chosen by hand; what was calibrated holds with them.
-    values |= {name: value for name in LATER_SETTINGS if (value := getattr(encoder.settings, name))}
+    values = {name: value for name in LATER_SETTINGS if (value := getattr(encoder.settings, name))} | values
     write_thresholds(target, values)
     write(target.with_suffix(".md"), calibration_report(values, about, [str(folder) for folder in options.data]))
     draw_reliability(about["before"], about["after"], target.with_suffix(".png"))

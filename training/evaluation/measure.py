@@ -29,7 +29,7 @@ class Plan:
     conditions: tuple  # of Condition
     study: int
     only_new: bool = False  # questions about objects that training never showed alone
-    answers_only: bool = False  # no recall, retrieval and choices, for calibration
+    answers_only: bool = False  # for calibration: no recall, retrieval and choices, but what a question matches anywhere
 
     def to_dict(self) -> dict:
         return json.loads(json.dumps(asdict(self)))
@@ -74,6 +74,8 @@ def measure_frame(encoder: Encoder, sample: Sample, vocabulary: Vocabulary, plan
         for conditions in groups.values():
             for condition, reply in zip(conditions, replies(encoder, glance, [question.text], conditions, seed + number), strict=True):
                 row["answers"][condition.name] = judged(reply, question, encoder.settings.found_threshold)
+                if plan.answers_only:  # of the last condition: what differs between them hardly changes it
+                    row |= {"text_vector": reply.text.mean(axis=0), "pooled": reply.pooled}
         if question.present:
             row |= {"size": question.size, "seen": question.seen, "means": list(question.means)}
         if question.present and not plan.answers_only:

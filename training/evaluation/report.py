@@ -160,16 +160,23 @@ def _found(name: str, figures: dict) -> list[str]:
 
 def calibration_report(values: dict, about: dict, data: list[str]) -> str:
     """Markdown of what calibration.choose gave."""
-    held = about["held_out_error"]
+    held, background = about["held_out"], values.get("background", ())
     lines = [
         "# Calibration",
         "",
         f"{about['questions']} questions on {', '.join(data)}, {about['right']} answered right: the thing is there, the region on it.",
         "",
-        *table(["setting", "value"], [[name, f"{value:.5g}"] for name, value in values.items()]),
-        f"Platt's fit: {about['slope']:.4f} * logit + {about['shift']:.4f}. Expected calibration error {about['before']['error']:.4f} "
+        *table(["setting", "value"], [[name, f"{value:.5g}"] for name, value in values.items() if name != "background"]),
+        f"Platt's fit: {about['slope']:.4f} * logit + {about['shift']:.4f}"
+        + (f", {about['level']:.2f} times a question's level taken off its match (background)" if len(background) else "")
+        + f". Expected calibration error {about['before']['error']:.4f} "
         f"before and {about['after']['error']:.4f} after"
-        + (f"; each half of the frames by the other's fit: {held['before']:.4f} and {held['after']:.4f}." if held else "."),
+        + (
+            f"; each half of the frames by the other's fit: {held['before']:.4f} and {held['after']:.4f}, "
+            f"F1 of found {held['f1 before']:.3f} and {held['f1 after']:.3f}."
+            if held
+            else "."
+        ),
         "",
         "Pointing by relevance_threshold: " + ", ".join(f"{c}: {percent(v)}" for c, v in about["pointing"].items()) + ".",
         f"Found at the new threshold: precision {percent(about['found']['precision'])}, recall {percent(about['found']['recall'])}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ps3_ros.errors import CheckpointError
 from ps3_ros.manifest import Settings
 
 from .config import PS3Config
@@ -18,10 +19,17 @@ def settings_of(
     relevance_threshold: float = RELEVANCE_THRESHOLD,
     close_ups: int = 0,
     fine_selection: bool = False,
+    plain_words: bool = False,
+    background: tuple = (),
 ) -> Settings:
     """Settings of a config. max_patches: a look's patches; None = the checkpoint's max_select_num. The contrastive head (logit_scale,
-    exponentiated, and logit_bias) is a weight, not a setting: whoever scores regions passes the model's; frame cutting does not read it."""
+    exponentiated, and logit_bias) is a weight, not a setting: whoever scores regions passes the model's; frame cutting does not read it.
+    Raises CheckpointError for a background of another model."""
     vision, text = config.vision, config.text
+    if background and len(background) != vision.embed_dim:
+        raise CheckpointError(
+            f"background has {len(background)} numbers where this model's embeddings have {vision.embed_dim}; calibrate this checkpoint"
+        )
     kernel = vision.highres_selection_module_kernel_size
     aux = vision.highres_selection_feature
     return Settings(
@@ -50,4 +58,6 @@ def settings_of(
         fixed_length=text.kind != "sentence",
         close_ups=close_ups,
         fine_selection=fine_selection,
+        plain_words=plain_words,
+        background=background,
     )

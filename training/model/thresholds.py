@@ -20,6 +20,8 @@ LIMITS = {  # each value's range
     "logit_bias": (-1e6, 1e6),
     "close_ups": (0, MAX_CLOSE_UPS),  # a whole number
     "fine_selection": (0, 1),  # true or false
+    "plain_words": (0, 1),
+    "background": (-1e6, 1e6),  # each of its embed_dim numbers
 }
 
 
@@ -52,11 +54,17 @@ def write_thresholds(path: Path, values: dict[str, float]) -> None:
 
 
 def _fits(name, value) -> bool:
-    if name == "fine_selection":
+    if name in ("fine_selection", "plain_words"):
         return isinstance(value, bool)
-    if name not in LIMITS or isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if name == "background" and isinstance(value, (list, tuple)):
+        return all(_is_number(each) and abs(each) <= LIMITS[name][1] for each in value)
+    if name not in LIMITS or name == "background" or not _is_number(value):
         return False
     if name == "close_ups" and not isinstance(value, int):
         return False
     low, high = LIMITS[name]
     return low <= value <= high
+
+
+def _is_number(value) -> bool:
+    return not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value)

@@ -48,9 +48,31 @@ def test_too_little_to_fit_is_one_sentence():
         calibration.platt(-cosine, right)
 
 
-def test_held_out_error_is_of_frames_that_the_fit_did_not_see():
+def rows_of(right):
+    """Rows of a question each, ten a frame; what is there is what was answered right."""
+    return [{"frame": str(n // 10), "present": bool(r), "pointed": bool(r), "found": False} for n, r in enumerate(right)]
+
+
+def test_held_out_figures_are_of_frames_that_the_fit_did_not_see():
     cosine, right = answers(8.0, -3.0)
-    frames = [str(n // 10) for n in range(len(cosine))]
-    errors = calibration.held_out_error(frames, sigmoid(20 * cosine - 5), right)
-    assert errors["after"] < 0.04 < errors["before"]
-    assert calibration.held_out_error(frames[:30], sigmoid(cosine[:30]), right[:30]) is None
+    held = calibration.held_out(rows_of(right), sigmoid(20 * cosine - 5), right)
+    assert held["after"] < 0.04 < held["before"]
+    assert held["f1 after"] == pytest.approx(held["f1 before"], abs=0.01)  # one slope for all: nothing else is found
+    assert calibration.held_out(rows_of(right[:30]), sigmoid(cosine[:30]), right[:30]) is None
+
+
+def test_a_level_that_every_answer_rises_with_is_taken_off():
+    cosine, right = answers(8.0, -3.0)
+    levels = np.random.default_rng(1).uniform(0.1, 0.5, len(cosine))
+    scores = sigmoid(20 * (cosine + levels) - 5)
+    a, b, c = calibration.fit(scores, right, levels)
+    assert -c / (20 * a) == pytest.approx(1.0, abs=0.15)  # as a share of the match: all of it
+    held = calibration.held_out(rows_of(right), scores, right, levels)
+    assert held["f1 after"] > held["f1 before"] + 0.02
+    assert calibration.fit(scores, right, -levels)[2] == 0.0  # one that speaks for an answer is left out
+
+
+def test_the_background_is_of_what_was_asked_for_and_is_not_there():
+    rows = [{"present": True, "pooled": np.full(4, 9.0)}] + [{"present": False, "pooled": np.full(4, v)} for v in (1.0, 3.0)]
+    assert calibration.background_of(rows).tolist() == [2.0] * 4
+    assert calibration.background_of(rows[:1]) is None

@@ -45,15 +45,17 @@ def test_a_stopped_run_goes_on(tiny_bundle, split, tmp_path, monkeypatch):
 
 def test_calibration_is_written_and_read(tiny_bundle, split, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(calibration, "LEAST", 1)  # 18 questions to a model of random weights
-    monkeypatch.setattr(calibration, "platt", lambda logits, right: (0.5, -1.0))  # whose scores say nothing, so that no fit is one
+    # whose scores say nothing, so that no fit is one
+    monkeypatch.setattr(calibration, "platt", lambda logits, right, levels=None: (0.5, -1.0, -0.25)[: 2 if levels is None else 3])
     copy = tmp_path / "bundle"
     shutil.copytree(tiny_bundle, copy)
     before = load_bundle(copy).settings
     target = tmp_path / "calibrated" / "thresholds.json"
     assert cli.main([str(copy), str(split), "--calibrate", "--out", str(target), "--apply", "--threads", "1"]) == 0
     values, after = read_thresholds(target.parent), load_bundle(copy).settings
-    assert set(values) == {"found_threshold", "relevance_threshold", "logit_scale", "logit_bias"}
-    assert {name: getattr(after, name) for name in values} == values
+    assert set(values) == {"found_threshold", "relevance_threshold", "logit_scale", "logit_bias", "background"}
+    assert {name: getattr(after, name) for name in values} == values | {"background": tuple(values["background"])}
+    assert len(after.background) == after.embed_dim and any(after.background)
     assert (after.logit_scale, after.logit_bias) == pytest.approx((before.logit_scale / 2, before.logit_bias / 2 - 1))
     assert target.with_suffix(".png").is_file() and "Platt's fit: 0.5000" in target.with_suffix(".md").read_text()
 
