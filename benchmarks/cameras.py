@@ -22,11 +22,11 @@ from ps3_ros.exits import exit_code
 from .cases import PICTURE, QUERY, read_frame
 from .models import FRAME
 from .node_figures import COUNTS, memory_of, quantiles
-from .processes import Part, Watch
+from .processes import READY_S, Part, Watch
 from .report import machine, print_table, write_json
 
 NAMES = ("front", "rear")
-READY_S, QUIET_S = 60.0, 1.5  # for the node to load and measure; for the last answers and counts
+QUIET_S = 1.5  # for the last answers and counts
 WARM_UP_ANSWERS = 3  # of each camera
 ASK_HZ = 0.5
 

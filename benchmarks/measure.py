@@ -18,11 +18,12 @@ LAST_LINES = 400  # characters of a failed contender's stderr in the error
 
 @dataclass
 class Contender:
-    """name: in tables; command: argv. rows: what every counted run answered; why_not: set where it could not run."""
+    """name: in tables; command: argv; environ: more variables. rows: what every counted run answered; why_not: set where it could not."""
 
     name: str
     command: list
     threads: int
+    environ: dict = field(default_factory=dict)
     about: dict = field(default_factory=dict)
     loaded_mb: float = 0.0
     rows: list = field(default_factory=list)
@@ -31,7 +32,7 @@ class Contender:
     errors: object = None  # a file: a pipe that nobody reads would fill and stop the contender
 
     def start(self) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads), "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads), "PYTHONPATH": str(ROOT), **self.environ}
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [str(part) for part in self.command],

@@ -21,14 +21,13 @@ from ps3_ros.exits import exit_code
 from .cases import QUERY
 from .models import FRAME
 from .node_figures import COUNTS, Round, draw, print_cases, print_counting, print_deadlines, summarise
-from .processes import Part, Watch
+from .processes import READY_S, Part, Watch
 from .report import machine, write_json
 
 ROUND_S = 20.0  # of frames in a round
 ALONE_PART = 0.25  # of a round's seconds: for the encoder alone
 QUIET_S = 1.5  # for the last answer and the counts
 COUNT_S = 20.0  # seconds of frames for the consumer that only counts
-READY_S = 180.0  # for the node to load and measure, on a busy machine too
 WARM_UP_ANSWERS = 5
 
 

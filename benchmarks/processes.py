@@ -14,6 +14,7 @@ from ps3_ros.errors import Ps3Error
 
 from .models import ROOT
 
+READY_S = 180.0  # for the node to load and measure, on a busy machine too
 STOP_S = 5.0  # between SIGTERM and SIGKILL
 LAST_LINES = 400  # characters of an ended process's output in the error
 TICKS = os.sysconf("SC_CLK_TCK")

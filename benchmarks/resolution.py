@@ -1,14 +1,17 @@
 """Time and memory against resolution at one budget of patches: this project, the reference, AnyRes tiles, S2, and a sliced detector's rule.
 
 `python -m benchmarks.resolution`: frames of 1 to 16 megapixels, with top scales to match. First our own processes take turns, a size each,
-so that growth is measured within one run; then at every size ours and the others take turns.
+so that growth is measured within one run; then at every size ours and the others take turns. What malloc keeps of freed memory differs by
+10 MB from process to process, so our memory is measured in several, and once more where malloc keeps nothing: what is in use.
 """
 
 import argparse
 import math
+import statistics
 import sys
 from pathlib import Path
 
+from ps3_ros.errors import Ps3Error
 from ps3_ros.exits import exit_code
 
 from . import models
@@ -19,6 +22,7 @@ from .report import machine, print_table, save_plot, write_json
 
 # Top scales that are whole multiples of the lowest scale, as the reference's geometry needs; a frame is as wide and 9/16 as high.
 TOPS = {"tiny16": (1280, 2048, 2816, 3840, 5376), "smoke": (640, 1280)}
+NOTHING_KEPT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 17)}  # bytes from which glibc gives a freed block back: its own default, held fixed
 SLICE_OVERLAP = 0.2  # of a slice's side, a sliced detector's usual choice
 
 
@@ -41,8 +45,35 @@ def sizes(config: str, threads: int) -> list:
     return found
 
 
-def ours(top: int, bundle: Path, case: Path, threads: int) -> Contender:
-    return Contender(f"ours, {top}", [sys.executable, "-m", "benchmarks.ours", bundle, case, "--threads", threads], threads)
+def ours(top: int, bundle: Path, case: Path, threads: int, environ=()) -> Contender:
+    command = [sys.executable, "-m", "benchmarks.ours", bundle, case, "--threads", threads]
+    return Contender(f"ours, {top}", command, threads, dict(environ))
+
+
+def growth_of(every: list, runs: int, processes: int, threads: int) -> list:
+    """A row a size of ours alone: medians of all runs of `processes` processes and of the peaks. in_use_mb: the peak with NOTHING_KEPT."""
+    found = [[ours(*size, threads) for size in every] for _ in range(processes)]
+    for contenders in found:
+        interleave(contenders, runs)
+    tight = interleave([ours(*size, threads, NOTHING_KEPT) for size in every], runs=1)
+    rows = []
+    for (top, *_), same, in_use in zip(every, zip(*found, strict=True), tight, strict=True):
+        peaks = [contender.peak_mb for contender in same]
+        same[0].rows = [row for contender in same for row in contender.rows]
+        memory = {"peak_mb": statistics.median(peaks), "all_peaks_mb": peaks, "in_use_mb": in_use.peak_mb}
+        rows.append(row_of(same[0], "ours", top) | memory)
+    return rows
+
+
+def print_growth(rows: list) -> None:
+    head = ["ours alone", "top scale", "frame MB", "seconds", "CPU s", "times", "peak MB", "in use MB", "more than frame", "tokens"]
+    first, table = rows[0], []
+    for row in rows:
+        more = (row["in_use_mb"] - first["in_use_mb"]) - (row["frame_mb"] - first["frame_mb"])
+        took = row["seconds"], row["cpu_seconds"], row["seconds"] / first["seconds"]
+        memory = row["peak_mb"], f"{row['in_use_mb']:.1f}", f"{more:.1f}"
+        table.append([f"{row['megapixels']:.1f} megapixels", row["top_scale"], row["frame_mb"], *took, *memory, row["tokens"]])
+    print_table(head, table)
 
 
 def rivals(config: str, top: int, bundle: Path, case: Path, threads: int, reference: Path) -> list:
@@ -68,6 +99,7 @@ def row_of(contender: Contender, way: str, top: int) -> dict:
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.resolution", description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=3, help="of this project alone at each size")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--reference-python", type=Path, default=REFERENCE_PYTHON)
     parser.add_argument("--alone", action="store_true", help="only how this project's own cost grows, without the others")
@@ -75,13 +107,14 @@ def main(argv=None) -> int:
     a = parser.parse_args(argv)
 
     def run():
+        if min(a.runs, a.processes) < 1:
+            raise Ps3Error(f"--runs {a.runs} --processes {a.processes} measure nothing; give 1 or more of both")
         config = "smoke" if a.quick else "tiny16"
         reference = a.reference_python if not a.quick else Path("not asked for")
         here = machine() | {"threads": a.threads, "config": config, "runs": 1 if a.quick else a.runs}
+        here["processes"] = 1 if a.quick else a.processes
         every, rows = sizes(config, a.threads), []
-        alone = {top: ours(top, bundle, case, a.threads) for top, bundle, case in every}
-        interleave(list(alone.values()), here["runs"])
-        growth = [row_of(contender, "ours", top) for top, contender in alone.items()]
+        growth = growth_of(every, here["runs"], here["processes"], a.threads)
         for top, bundle, case in every if not a.alone else ():
             both = [ours(top, bundle, case, a.threads), *rivals(config, top, bundle, case, a.threads, reference)]
             ran = interleave(both, here["runs"])
@@ -92,9 +125,8 @@ def main(argv=None) -> int:
             one = tiles["seconds"] / tiles["images"]
             rows.append(row_of(both[1], "sliced (arithmetic)", top) | {"seconds": count * one, "images": count, "all_totals": []})
         head = ["way", "top scale", "megapixels", "seconds", "peak MB", "tokens or images"]
-        keys, smallest = ("way", "top_scale", "megapixels", "seconds", "peak_mb"), growth[0]["seconds"]
-        print("ours alone:")
-        print_table([*head, "times the smallest"], [[*(r[key] for key in keys), r["tokens"], r["seconds"] / smallest] for r in growth])
+        keys = ("way", "top_scale", "megapixels", "seconds", "peak_mb")
+        print_growth(growth)
         if rows:
             print("in turns:")
             print_table(head, [[*(row[key] for key in keys), row.get("images", row.get("tokens"))] for row in rows])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .resample import halved
+from .resample import can_halve, resize_area, resize_halved
 
 POINTS = 300  # corners that are followed
 A_BOX = 16  # points besides, inside each box
@@ -55,7 +55,12 @@ class Flow:
 
 def grey_image(frame, side):
     """The frame as a small square: uint8 [side, side]."""
-    return cv2.cvtColor(cv2.resize(halved(frame.pixels, side), (side, side), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
+    pixels = frame.pixels
+    if can_halve(*pixels.shape[:2], side):
+        (square,) = resize_halved(pixels, [(side, 1)])
+    else:
+        square = resize_area(pixels, side, side)
+    return cv2.cvtColor(square, cv2.COLOR_BGR2GRAY)
 
 
 def estimate_flow(before, after, size, boxes=()):

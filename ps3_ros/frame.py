@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import FrameError
 from .manifest import Settings
-from .resample import axis_taps, bicubic_strips, cut, halved, resize_area, resize_near_area
+from .resample import axis_taps, bicubic_strips, can_halve, cut, resize_area, resize_halved, resize_near_area
 
 MIN_SIDE, MAX_SIDE = 32, 16384  # px; below there is nothing to select from, above a frame is 800 MB
 
@@ -127,12 +127,12 @@ def _plan(height, width, settings):
 
 def glance_image(frame, settings, out=None):
     """The whole frame squashed to the low-res scale: float32 [1, 3, S, S], RGB, normalised. out: where to write; None = a new array."""
-    return _squashed(frame.pixels, settings.scales[0], settings, out)[0]
+    return _squashed(frame.pixels, settings.scales[0], settings, out)
 
 
 def aux_image(frame, settings, out=None):
     """The whole frame squashed to the selector's size: float32 [1, 3, A, A], RGB, normalised. out: as glance_image's."""
-    return _squashed(frame.pixels, settings.aux_size, settings, out)[0]
+    return _squashed(frame.pixels, settings.aux_size, settings, out)
 
 
 def frame_images(frame, settings, out=(None, None)):
@@ -140,23 +140,31 @@ def frame_images(frame, settings, out=(None, None)):
 
     By area there are short cuts, all means of means. A glance image whose side divides the auxiliary image's is made from that one: their
     areas nest, so it differs by the rounding in between, at most one grey level. An image of at most half the frame's sides is made from
-    the frame halved by pairs of pixels, where those are even, which OpenCV does many times faster than other ratios: where the edge of an
-    area falls between the two pixels of a pair, it takes half of both. A glance image of at most a quarter is made from a frame that is
-    halved once more. And an auxiliary image of a frame that was not halved is resize_near_area's. Each is 0.1 to 0.8 grey levels from the
-    exact mean, on average over a photograph.
+    means of 2 x 2 pixels, where the sides are even, which OpenCV does many times faster than other ratios: where the edge of an area falls
+    between the two pixels of a pair, it takes half of both. A glance image of at most a quarter is made from means of 4 x 4. And another
+    auxiliary image is resize_near_area's. Each is 0.1 to 0.8 grey levels from the exact mean, on average over a photograph.
     """
     size, aux_size, pixels = settings.scales[0], settings.aux_size, frame.pixels
-    area, aux, squashed = settings.resampling == "area", None, None
-    nested = area and aux_size > 0 and aux_size % size == 0 and min(frame.height, frame.width) >= aux_size
-    small = halved(pixels, aux_size if nested else size) if area else pixels
-    if aux_size:
-        if small is not pixels and min(small.shape[:2]) >= aux_size:
-            aux, squashed = _squashed(small, aux_size, settings, out[1])
-        else:
-            aux, squashed = _squashed(pixels, aux_size, settings, out[1], resize_near_area)
-    if area and not nested:
-        small = halved(small, 2 * size)
-    return _squashed(squashed if nested else small, size, settings, out[0])[0], aux
+    if settings.resampling == "area":
+        images = zip(_area_squares(pixels, size, aux_size), out, strict=True)
+        return tuple(None if square is None else _normalised(square, settings, o) for square, o in images)
+    return tuple(_bicubic(pixels, side, settings, o) if side else None for side, o in zip((size, aux_size), out, strict=True))
+
+
+def _area_squares(pixels, size, aux_size):
+    """frame_images' short cuts: uint8 [size, size, 3], and uint8 [aux_size, aux_size, 3] or None."""
+    height, width = pixels.shape[:2]
+    nested = aux_size > 0 and aux_size % size == 0 and min(height, width) >= aux_size
+    half = can_halve(height, width, aux_size if nested else size)
+    sizes = {"aux": (aux_size, 1)} if half and 0 < aux_size <= min(height, width) // 2 else {}
+    if half and not nested:
+        sizes["glance"] = size, 2 if can_halve(height // 2, width // 2, 2 * size) else 1
+    squares = dict(zip(sizes, resize_halved(pixels, list(sizes.values())), strict=True)) if sizes else {}
+    if aux_size and "aux" not in squares:
+        squares["aux"] = resize_near_area(pixels, aux_size, aux_size)
+    if "glance" not in squares:
+        squares["glance"] = resize_area(squares["aux"] if nested else pixels, size, size)
+    return squares["glance"], squares.get("aux")
 
 
 def cut_patches(frame, plan, settings, selection):
@@ -182,26 +190,32 @@ def cut_patches(frame, plan, settings, selection):
     return out.reshape(selection.count, 3 * patch * patch)
 
 
-def _squashed(pixels, size, settings, out, resize=resize_area):
-    """uint8 [H, W, 3] -> float32 [1, 3, size, size], RGB, normalised; and the uint8 [size, size, 3] it was made from (None if bicubic).
-
-    resize: how, where resampling is by area.
-    """
-    if out is None:
-        out = np.empty((1, 3, size, size), np.float32)
-    gain, shift = _normalisation(settings)
+def _squashed(pixels, size, settings, out):
+    """uint8 [H, W, 3] -> float32 [1, 3, size, size], RGB, normalised."""
     if settings.resampling == "area":
-        squashed = resize(pixels, size, size)
-        levels = np.arange(256, dtype=np.float32)
-        for plane, values, g, s in zip(out[0, ::-1], cv2.split(squashed), gain[::-1], shift[::-1], strict=True):
-            cv2.LUT(values, levels * g - s, plane)
-        return out, squashed
+        return _normalised(resize_area(pixels, size, size), settings, out)
+    return _bicubic(pixels, size, settings, out)
+
+
+def _normalised(square, settings, out):
+    """uint8 [S, S, 3] -> float32 [1, 3, S, S], RGB, normalised."""
+    out = np.empty((1, 3, *square.shape[:2]), np.float32) if out is None else out
+    levels = np.arange(256, dtype=np.float32)
+    for plane, values, gain, shift in zip(out[0, ::-1], cv2.split(square), *(each[::-1] for each in _normalisation(settings)), strict=True):
+        cv2.LUT(values, levels * gain - shift, plane)
+    return out
+
+
+def _bicubic(pixels, size, settings, out):
+    """uint8 [H, W, 3] -> float32 [1, 3, size, size], RGB, normalised."""
+    out = np.empty((1, 3, size, size), np.float32) if out is None else out
+    gains, shifts = _normalisation(settings)
     for start, strip in bicubic_strips(pixels, size, size):
-        for plane, values, g, s in zip(out[0, ::-1], cv2.split(strip), gain[::-1], shift[::-1], strict=True):
+        for plane, values, gain, shift in zip(out[0, ::-1], cv2.split(strip), gains[::-1], shifts[::-1], strict=True):
             rows = plane[start : start + len(strip)]
-            np.multiply(values, g, out=rows)
-            rows -= s
-    return out, None
+            np.multiply(values, gain, out=rows)
+            rows -= shift
+    return out
 
 
 def _normalisation(settings):

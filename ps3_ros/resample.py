@@ -16,6 +16,7 @@ STRIP_ROWS = 64  # rows made at a time by bicubic_strips: bounds its float copy 
 GATHER_VALUES = 1 << 20  # source values gathered at a time by cut: bounds its float copy to 4 MB
 PRODUCT_SIZE = 1 << 18  # multiply-adds up to which OpenBLAS stays in this thread: on busy cores its threads wait 20 ms for each other
 SAMPLED_ROWS = 360  # source rows at a time in resize_near_area: bounds its samples of a 4K frame to 6 MB
+HALVED_ROWS = 256  # source rows at a time in resize_halved, where that is whole bands: their half is 1 MB of a 16-megapixel frame
 ONE_SAMPLE, TWO_SAMPLES = 1.1, 2.7  # source pixels along an output pixel up to which so many linear samples make nearly their mean
 CROP_PIXELS = 1 << 13  # source pixels of a patch from which slicing one crop after the other beats gathering many at once
 
@@ -35,8 +36,13 @@ class AxisTaps:
 
 
 def axis_taps(source, patches, patch, resampling):
-    """AxisTaps that resize `source` pixels to patches * patch. resampling: "bicubic" or "area"."""
+    """AxisTaps that resize `source` pixels to patches * patch. resampling: "bicubic" or "area".
+
+    Areas of whole pixels a patch are the same in every patch, whose weights are then one array: they do not grow with the source.
+    """
     target = patches * patch
+    if resampling == "area" and patches > 1 and source % patches == 0:
+        return _repeated_taps(axis_taps(source // patches, 1, patch, resampling), source, patches)
     index, weight = (bicubic_taps if resampling == "bicubic" else area_taps)(source, target)
     k = index.shape[1]
     used = weight.reshape(patches, patch * k) != 0
@@ -52,6 +58,12 @@ def axis_taps(source, patches, patch, resampling):
             places = np.searchsorted(row, index[n * patch : (n + 1) * patch, j]).clip(0, len(row) - 1)
             np.add.at(out_weight[n], (np.arange(patch), places), weight[n * patch : (n + 1) * patch, j])
     return AxisTaps(out_index, out_weight, source == target, all(len(row) == row[-1] - row[0] + 1 for row in needed))
+
+
+def _repeated_taps(one, source, patches):
+    """AxisTaps of an axis whose patches all are as the one patch of `one`. weight: a read-only view of its weights."""
+    index = np.arange(source).reshape(patches, -1)
+    return AxisTaps(index, np.broadcast_to(one.weight[0], (patches, *one.weight.shape[1:])), one.identity, True)
 
 
 def bicubic_taps(source, target):
@@ -209,7 +221,28 @@ def _samples(source, target):
     return 0 if not 1 <= ratio <= TWO_SAMPLES else 1 + (ratio > ONE_SAMPLE)
 
 
-def halved(pixels, least):
-    """uint8 [H, W, 3] -> [H / 2, W / 2, 3], means of 2 x 2 pixels; as it is where a side is odd, or would be shorter than `least`."""
-    h, w = pixels.shape[:2]
-    return pixels if h % 2 or w % 2 or min(h, w) < 2 * least else cv2.resize(pixels, (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+def can_halve(height, width, least):
+    """Whether a frame can be halved by pairs of pixels: both sides are even, and the shorter half is at least `least` pixels."""
+    return height % 2 == 0 and width % 2 == 0 and min(height, width) >= 2 * least
+
+
+def resize_halved(pixels, sizes):
+    """Squares by area from means of 2 x 2 pixels, or of 4 x 4: uint8 [H, W, 3] -> a list of uint8 [side, side, 3].
+
+    sizes: (side, times the frame is halved: 1 or 2) of each; see can_halve. The frame is halved in bands that make whole rows of every
+    square, so the halved frame is not held as a whole, unless its rows and the sides have no common divisor: that is the number of bands.
+    """
+    most = max(times for _, times in sizes)
+    height, count = len(pixels), gcd(len(pixels) >> most, *(side for side, _ in sizes))
+    squares = [np.empty((side, side, 3), np.uint8) for side, _ in sizes]
+    at_once = max(1, HALVED_ROWS * count // height)
+    for first in range(0, count, at_once):
+        last = min(first + at_once, count)
+        band = pixels[first * height // count : last * height // count]
+        for halved in range(1, most + 1):
+            band = cv2.resize(band, (band.shape[1] // 2, len(band) // 2), interpolation=cv2.INTER_AREA)
+            for (side, times), square in zip(sizes, squares, strict=True):
+                if times == halved:
+                    rows = square[first * side // count : last * side // count]
+                    cv2.resize(band, (side, len(rows)), rows, interpolation=cv2.INTER_AREA)
+    return squares

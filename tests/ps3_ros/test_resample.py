@@ -13,6 +13,7 @@ from ps3_ros.resample import (
     cut,
     resize_area,
     resize_bicubic,
+    resize_halved,
     resize_near_area,
 )
 
@@ -201,6 +202,38 @@ def test_other_areas_are_exact(height, width, size):
 def test_an_axis_that_stays_is_not_blurred():
     columns = np.repeat(textured(1, 252), 360, axis=0)  # the same in each row
     np.testing.assert_array_equal(resize_near_area(columns, 252, 252), columns[:252])
+
+
+HALVED = [  # height, width, (side, times halved) of the squares
+    (3024, 160, [(1512, 1), (256, 2)]),  # 16 megapixels, but narrow: four bands
+    (2160, 96, [(256, 2)]),
+    (1520, 200, [(64, 1)]),  # whole pixels in many bands
+    (1000, 300, [(101, 1)]),  # no common divisor: one band
+]
+
+
+@pytest.mark.parametrize(("height", "width", "sizes"), HALVED)
+def test_squares_of_a_halved_frame_are_the_same_in_bands(height, width, sizes):
+    pixels = textured(height, width)
+    for square, (side, times) in zip(resize_halved(pixels, sizes), sizes, strict=True):
+        whole = pixels
+        for _ in range(times):
+            whole = cv2.resize(whole, (whole.shape[1] // 2, len(whole) // 2), interpolation=cv2.INTER_AREA)
+        np.testing.assert_array_equal(square, cv2.resize(whole, (side, side), interpolation=cv2.INTER_AREA))
+
+
+def test_a_frame_is_halved_in_bands_that_do_not_grow_with_it(monkeypatch):
+    shapes, resize = [], cv2.resize
+    monkeypatch.setattr(cv2, "resize", lambda pixels, *args, **kwargs: shapes.append(pixels.shape) or resize(pixels, *args, **kwargs))
+    for height in (1024, 2048, 4096):
+        resize_halved(np.zeros((height, 64, 3), np.uint8), [(64, 2)])
+    assert max(rows for rows, *_ in shapes) == 256
+
+
+def test_weights_of_whole_areas_do_not_grow_with_the_source():
+    small, large = (axis_taps(source, 64, 16, "area").weight for source in (64 * 20, 64 * 84))
+    assert small.shape == (64, 16, 20) and small.base.nbytes == 16 * 20 * 4
+    assert large.shape == (64, 16, 84) and large.base.nbytes == 16 * 84 * 4
 
 
 STRIPPED = [  # height, width, target height, target width
