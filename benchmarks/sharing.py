@@ -55,18 +55,21 @@ def ask_together(asker, frame, texts):
 WAYS = {"anew": ask_anew, "seen": ask_sharing, f"one look for {GROUP}": ask_together}
 
 
-def measure(asker, samples, vocabulary, only_new: bool) -> dict:
-    """{way: rows}; a row a question: what the evaluation judges of its answer, and {"recall", "other_best", "score_change"}."""
+def measure(asker, samples, vocabulary, only_new: bool, names=tuple(WAYS)) -> dict:
+    """{way: rows} of the ways in `names`, the first of which the others are compared with.
+
+    A row a question: what the evaluation judges of its answer, and {"recall", "other_best", "score_change"}.
+    """
     from ps3_training.evaluation.measure import judged
     from ps3_training.evaluation.questions import questions_of
 
-    rows = {way: [] for way in WAYS}
+    rows = {way: [] for way in names}
     for sample in samples:
         frame, asked, first = Frame(sample.pixels()), questions_of(sample, vocabulary, only_new), None
         if not asked:
             continue
-        for way, ask in WAYS.items():
-            answers = ask(asker, frame, [question.text for question in asked])
+        for way in names:
+            answers = WAYS[way](asker, frame, [question.text for question in asked])
             first = first or answers
             for question, (answer, detail), (alone, _) in zip(asked, answers, first, strict=True):
                 row = judged(_Reply(answer), question, asker.settings.found_threshold) | {"present": question.present}
@@ -105,6 +108,7 @@ def main(argv=None) -> int:
     parser.add_argument("--backend", default="onnxruntime:cpu")
     parser.add_argument("--limit", type=int, default=10, help="frames of each split")
     parser.add_argument("--held-out-share", type=float, metavar="X", help="only the frames that training with held_out_share X left out")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="which; the first is what others are compared with")
     parser.add_argument("--threads", type=int, default=2)
     a = parser.parse_args(argv)
 
@@ -120,7 +124,7 @@ def main(argv=None) -> int:
             share = a.held_out_share
             samples = (sample for sample in open_data(folder) if share is None or held_out(sample.key, share))
             samples = tqdm(islice(samples, a.limit), total=a.limit, desc=split, unit="frame")
-            rows = measure(asker, samples, vocabulary(folder), split.startswith(NEW))
+            rows = measure(asker, samples, vocabulary(folder), split.startswith(NEW), a.ways)
             entries += [{"split": split, "way": way, **summarise(found)} for way, found in rows.items()]
         keys = ("split", "way", "questions", "pointed", "recall", "iou", "found_f1", "found_accuracy", "other_best", "score_change")
         print_table([key.replace("_", " ") for key in keys], [[entry[key] for key in keys] for entry in entries])

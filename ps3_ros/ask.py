@@ -45,6 +45,7 @@ class Question:
     seen: Seen  # of the glance it is about
     ms: dict  # spent until now, with the frame's own share where no question on it came before
     guide: Guide | None = None  # what its looks go by beside relevance
+    further: bool = False  # whether it finds patches that others on the frame looked at (share_looks)
 
     def choose(self, plan, max_patches, taken, tokens):
         """Selection of the next look."""
@@ -56,7 +57,8 @@ class Question:
 class Asker:
     """A bundle that answers. bundle: Bundle or its folder; clock: nanoseconds since the epoch of the frames' stamps, for their age.
 
-    share_looks: whether a question finds the patches that others on the same frame looked at (seen.py), or encodes all of its own anew.
+    share_looks: whether a question finds the patches that others on the same frame looked at (seen.py), or encodes all of its own anew. The
+        first question on a frame is answered as without it.
     still_levels: above 0, what did not change by so many grey levels since it was encoded is not encoded again (still.py).
     detail: AskDetail of the last answer, or None. Raises BundleError, BackendError when made.
     """
@@ -87,6 +89,11 @@ class Asker:
     def glance(self):
         """encoder.Glance of the frame that is set, or None."""
         return self._glance
+
+    @property
+    def further(self):
+        """Whether a question on the frame now finds patches that others looked at, and so costs less than a first one."""
+        return self.share_looks and self._seen is not None and not self._seen.full and self._seen.known.count > 0
 
     def set_frame(self, frame):
         """The frame that questions are about from now on: runs the glance and the selector's features. Raises FrameError, BackendError.
@@ -172,13 +179,15 @@ class Asker:
             guide = Guide(np.zeros((1, 1), np.float32), prior)
         if prior is not None:
             relevance = combine_prior(relevance, prior)
+        further = self.further
         if self._still:
             self._seen = self._still.seen(None if self.share_looks else query, self._glance)
         elif self._seen is None or self._seen.full or not self.share_looks:
             self._seen = Seen(self.encoder, self._glance)
         shared, self._shared = self._shared, {}
         ms = {"text": vectors.ms, "glance": shared.get("glance", 0.0), "select": shared.get("select", 0.0) + _ms(mark)}
-        return Question(query, labels, vectors, maps, relevance, self._seen, ms | dict.fromkeys(("cut", "look", "region"), 0.0), guide)
+        ms |= dict.fromkeys(("cut", "look", "region"), 0.0)
+        return Question(query, labels, vectors, maps, relevance, self._seen, ms, guide, further)
 
     def _looks(self, question, budgets, anytime):
         """Generator of the answers after each look, and before them the glance's; of the last alone where not `anytime`."""
@@ -214,7 +223,7 @@ class Asker:
             look, embeddings = question.seen.gather(taken)
             embed = lambda mask: self.encoder.embed(look, mask)  # noqa: E731
             vectors, relevance = question.vectors.text, question.relevance
-            encode = partial(question.seen.encode_close_ups, together=self.share_looks)  # those are for answers that cost little
+            encode = partial(question.seen.encode_close_ups, together=question.further)  # those are for answers that cost little
             closer = Closer(self.encoder, glance, vectors, close_ups, encode)
             regions, by_label = find_regions(look, glance.plan, relevance, vectors, labels, embeddings, embed, question.maps, closer)
             used += closer.patches

@@ -20,7 +20,7 @@ from . import parameters, transport
 from .errors import BackendError, FrameError
 from .media import PICTURES, read_frames
 from .messages import byte_array, header
-from .parameters import Spec
+from .parameter_table import Spec
 from .process import SPIN_S, spin
 
 START = "Read at the start."

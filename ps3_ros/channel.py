@@ -130,6 +130,7 @@ class Channel:
             self.places.put_camera(Camera.of(info.width, info.height, info.distortion_model, info.k, info.d, binning, offset))
         except CalibrationError as error:
             self.places.put_camera(None)
+            self.desk.count("bad_calibrations")
             self.node.log("calibration", str(error))
 
     def _on_depth(self, m):
@@ -137,6 +138,7 @@ class Channel:
             stamp = messages.stamp_ns(m.header.stamp)
             self.places.put_depth(depth_image(m.height, m.width, m.encoding, m.is_bigendian, m.step, m.data, stamp))
         except CalibrationError as error:
+            self.desk.count("bad_depths")
             self.node.log("calibration", str(error))
 
     # ---- out

@@ -8,6 +8,7 @@ from pathlib import Path
 from ps3_ros import __version__
 from ps3_ros.errors import Ps3Error, QueryError
 from ps3_ros.exits import exit_code
+from ps3_ros.memory import keep_freed_memory
 
 EXAMPLES = """examples:
   ps3 ask street.jpg "stop sign" --overlay found.png
@@ -219,6 +220,7 @@ def run_training(command: str, argv: list[str]) -> int:
 
 def run_robot(command: str, argv: list[str]) -> int:
     """`ps3 replay`, `ps3 view`: command lines of their own, with libraries that asking does not need."""
+    keep_freed_memory()  # before those start threads
     try:
         program = importlib.import_module(ROBOT[command][0])
     except ImportError as error:

@@ -83,8 +83,9 @@ def measure(asker, glance_only, height=PROBE_SIZE[0], width=PROBE_SIZE[1]):
 class Pacer:
     """How many patches fit into the time left. Used by one thread at a time.
 
-    Corrections are ratios of real to measured time, of answers with a look and of those from the glance alone apart: the latter take one or
-    two milliseconds, most of it around the graphs, which says nothing of a look. A prediction takes their median, a budget a high quantile,
+    Corrections are ratios of real to measured time, of three kinds apart, as none says anything of another: answers with a look; those of
+    further questions, which find patches that others on their frame looked at (Asker.further), a tenth to all of that time; and those from
+    the glance alone, one or two milliseconds, most of it around the graphs. A prediction takes their median, a budget a high quantile,
     times a margin that is moved until TARGET of the answers that the deadline cut short miss it (adaptive conformal inference, Gibbs and
     Candes 2021). After MISSES_IN_A_ROW late answers the budget halves, after HITS_IN_A_ROW in time it grows again.
     """
@@ -94,7 +95,7 @@ class Pacer:
         self.share = 1.0  # of the patches that would fit
         self.margin = MARGIN
         self.misses, self.hits = 0, 0  # in a row
-        self._looks, self._glances, self._frames = (deque(maxlen=REMEMBERED) for _ in range(3))
+        self._looks, self._further, self._glances, self._frames = (deque(maxlen=REMEMBERED) for _ in range(4))
         self._slower = 1.0  # than usual: the machine, by the frame that was just looked at
 
     def frame_ms(self, usual=False):
@@ -103,22 +104,23 @@ class Pacer:
             return float(np.median(self._frames)) if usual else _high(self._frames)
         return self.costs.frame_ms * UNKNOWN if self.costs else None
 
-    def predict(self, patches, new_labels=0):
+    def predict(self, patches, new_labels=0, further=False):
         """Milliseconds that a question over `patches` will most likely take; None where nothing is known."""
         if self.costs is None:
             return None
-        ratios = self._ratios(patches)
+        ratios = self._ratios(patches, further) or self._ratios(patches)
         return self._base(patches, new_labels) * (float(np.median(ratios)) if ratios else UNKNOWN)
 
-    def afford(self, left_ms, most, new_labels=0):
+    def afford(self, left_ms, most, new_labels=0, further=False):
         """Patches, at most `most`, that fit into the time left; 0: a glance only; None: not even that, or nothing is known."""
         if self.costs is None:
             return None
-        fit = self.costs.within(left_ms / (self._slowest(self._looks) * self._slower) - new_labels * self.costs.text_ms)
+        looks = self._ratios(1, further) or self._looks
+        fit = self.costs.within(left_ms / (self._slowest(looks) * self._slower) - new_labels * self.costs.text_ms)
         if fit:
             return min(most, max(1, int(fit * self.share)))
         if most and self.costs.within(left_ms - new_labels * self.costs.text_ms):
-            self._doubt()
+            self._doubt(looks)
         return 0 if self._base(0, new_labels) * self._slowest(self._glances) <= left_ms else None
 
     def learn_frame(self, ms):
@@ -127,11 +129,11 @@ class Pacer:
             self._slower = max(1.0, ms / max(float(np.median(self._frames)), 1e-3)) ** SLOWER
         self._frames.append(ms)
 
-    def learn(self, patches, ms, new_labels=0):
+    def learn(self, patches, ms, new_labels=0, further=False):
         """What a question over `patches` really took, from its plan to its publication."""
         self._slower = 1.0  # what the frame told is of the past
         if self.costs is not None:
-            self._ratios(patches).append(ms / max(self._base(patches, new_labels), 1e-3))
+            self._ratios(patches, further).append(ms / max(self._base(patches, new_labels), 1e-3))
 
     def settle(self, missed, cut=True):
         """After each answer that had a deadline. cut: whether it had fewer patches for it: others say nothing of a tight budget."""
@@ -145,17 +147,17 @@ class Pacer:
         elif self.hits >= HITS_IN_A_ROW and self.share < 1:
             self.share, self.hits = min(1.0, self.share * GROW), 0
 
-    def _doubt(self):
+    def _doubt(self, looks):
         """Only the corrections stand in the way of a look, and only a look would renew them: they are forgotten by and by."""
-        if self._looks:
-            self._looks.popleft()
+        if looks:
+            looks.popleft()
         self._narrow()
 
     def _narrow(self):
         self.margin = max(1.0, self.margin * exp(-WIDER * TARGET / (1 - TARGET)))
 
-    def _ratios(self, patches):
-        return self._looks if patches else self._glances
+    def _ratios(self, patches, further=False):
+        return (self._further if further else self._looks) if patches else self._glances
 
     def _slowest(self, ratios):
         """What a budget is planned with: the ratio that is seldom exceeded."""

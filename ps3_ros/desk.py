@@ -16,7 +16,7 @@ from .standing import Watchlist
 
 COUNTED = (
     "images", "looked_at", "dropped", "bad_images", "queries", "bad_queries", "failures", "answers", "deadline_misses", "cancelled",
-    "hangs", "glimpses",
+    "hangs", "glimpses", "bad_calibrations", "bad_depths", "bad_priors",
 )  # fmt: skip
 CANCELLED = "the question was cancelled"
 IN_TIME_S = 0.05  # between two tries of what is not due yet

@@ -18,6 +18,7 @@ def attach(channel):
         try:
             priors.put(source, make(), node.now_ns())
         except PriorError as error:
+            desk.count("bad_priors")
             node.log("prior", str(error))
 
     def on_image(m):

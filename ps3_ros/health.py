@@ -18,6 +18,14 @@ RATE_S = 10.0
 MISSED_PART = 0.05  # of the answers: more late ones than this are worth a warning
 MEMORY_LEFT = 0.10  # of the machine's: less is worth a warning
 HOT_C = 85.0
+WARNED = (  # what is counted, by its name in desk.COUNTED, and is a warning for a minute
+    ("failures", "failures"),
+    ("hangs", "looks that hung"),
+    ("bad_images", "images that could not be used"),
+    ("bad_calibrations", "calibrations that could not be used"),
+    ("bad_depths", "depth images that could not be used"),
+    ("bad_priors", "priors that could not be used"),
+)
 THERMAL = Path("/sys/class/thermal")
 
 
@@ -135,7 +143,7 @@ def _findings(seen, recent, memory, hottest):
     answered, late = recent.get("answers", 0), recent.get("deadline_misses", 0)
     if answered and late > MISSED_PART * answered:
         found.append((WARN, f"{late} of {answered} answers in the last minute missed their deadline"))
-    for name, text in (("failures", "failures"), ("hangs", "looks that hung"), ("bad_images", "images that could not be used")):
+    for name, text in WARNED:
         if recent.get(name):
             found.append((WARN, f"{recent[name]} {text} in the last minute"))
     if memory.get("memory_left_mb", np.inf) < MEMORY_LEFT * memory.get("memory_total_mb", 0):

@@ -15,11 +15,12 @@ PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
 
 
-def read_picture(path: Path) -> Frame:
+def read_picture(path: Path | str) -> Frame:
     """Reads one picture as a frame stamped now, its file name as frame_id.
 
     Raises FrameError where the file is missing, unreadable or not a picture.
     """
+    path = Path(path)
     if not path.is_file():
         raise FrameError(f"there is no image at {str(path)!r}; name an image, a video, or a folder of images")
     data = path.read_bytes()

@@ -33,9 +33,9 @@ from .ask import Asker
 from .bundle import default_bundle
 from .errors import Ps3Error
 from .limited_log import LimitedLog
-from .office import Asking, Office
+from .office import Office
 from .process import SPIN_S, spin
-from .query import Request, camera_of
+from .query import camera_of
 from .responder import Responder
 from .text import split_choices
 from .worker import Worker
@@ -224,24 +224,8 @@ class Ps3Node(LifecycleNode):
         return self.get_clock().now().nanoseconds
 
     def asking(self, channel):
-        """What the parameters say now of the questions of one camera: desk.Asking."""
-        now = self.parameters_now()
-        watched = now.wake_saliency < 1 or channel.heard("saliency")
-        return Asking(
-            standing=tuple(Request(text) for text in now.standing_queries),
-            looks=now.looks,
-            tokens=now.max_patches,
-            query_timeout_s=now.query_timeout_s,
-            frame_timeout_s=now.frame_timeout_s,
-            deadline_ms=now.deadline_ms,
-            standing_patches=now.standing_patches,
-            standing_rate_hz=now.standing_rate_hz,
-            standby_rate_hz=now.standby_rate_hz if watched else 0.0,
-            wake_saliency=now.wake_saliency if now.wake_saliency < 1 else 2.0,
-            wake_queries=tuple(Request(text) for text in now.wake_queries),
-            awake_s=now.awake_s,
-            anytime=now.anytime,
-        )
+        """What the parameters say now of the questions of one camera: office.Asking."""
+        return parameters.asking(self.parameters_now(), watched=channel.heard("saliency"))
 
     def _check_change(self, values):
         """What only a loaded model can tell of new parameters: whether it can read the questions. Raises QueryError."""

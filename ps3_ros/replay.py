@@ -35,17 +35,37 @@ class Plan:
     looks: int
     tokens: int | None
     pictures: bool
+    share_looks: bool
     model: str  # name and hash of the manifest
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What one run did after its first image, with which a runtime warms up: images (bad ones too), answers, seconds."""
+
+    images: int
+    answers: int
+    seconds: float
+    cpu_seconds: float  # of the process
+
+    def __str__(self):
+        return f"{self.images / self.seconds:.2f} images and {self.answers / self.seconds:.2f} answers a second"
 
 
 def main(argv=None) -> int:
     """Runs the command; returns 0, or 2 after one sentence."""
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     return exit_code("ps3 replay", lambda: run(arguments))
 
 
 def run(arguments) -> int:
     """As main, but raises Ps3Error."""
+    replay(arguments)
+    return 0
+
+
+def replay(arguments) -> Pace | None:
+    """What the command does. Returns None where nothing was left to do. Raises Ps3Error."""
     for query in arguments.query:
         split_choices(query)
     bundle = load_bundle(arguments.bundle or default_bundle())
@@ -60,28 +80,32 @@ def run(arguments) -> int:
             looks=arguments.looks,
             tokens=arguments.tokens,
             pictures=arguments.pictures,
+            share_looks=arguments.share_looks,
             model=_model(bundle),
         )
         progress = Progress(arguments.out, plan)
         if progress.complete:
             print(f"{arguments.out} holds this replay already; name another --out to do it again", file=sys.stderr)
-            return 0
+            return None
         try:
             with progress:
-                _replay(bag, plan, progress, arguments, bundle)
+                pace = _replay(bag, plan, progress, arguments, bundle)
         except KeyboardInterrupt:
             print(f"{progress.images} images are done; the same command goes on from there", file=sys.stderr)
             raise
-    return _finish(progress)
+    _finish(progress)
+    if pace is not None:
+        print(f"{pace}, after the first image", file=sys.stderr)
+    return pace
 
 
-def _replay(bag: Bag, plan: Plan, progress: "Progress", arguments, bundle):
+def _replay(bag: Bag, plan: Plan, progress: "Progress", arguments, bundle) -> Pace | None:
     """Asks about every image that is not done yet. An image that cannot be used is counted and passed over."""
     from tqdm import tqdm
 
     from .cli import describe
 
-    asker = None
+    asker, start, first, count = None, None, 0, 0
     total = -(-plan.messages // plan.every)
     with tqdm(total=total, initial=progress.images, unit="image", file=sys.stderr) as bar:
         for recorded in bag.images(plan.topic):
@@ -89,7 +113,9 @@ def _replay(bag: Bag, plan: Plan, progress: "Progress", arguments, bundle):
                 continue
             if asker is None:
                 clock = _RecordedClock()
-                asker = Asker(bundle, backend=arguments.backend, threads=arguments.threads, clock=clock)
+                asker = Asker(bundle, arguments.backend, arguments.threads, clock, share_looks=plan.share_looks)
+            elif start is None:
+                start, first, count = (time.perf_counter(), time.process_time()), progress.images, 0
             clock.set(recorded.log_ns)
             try:
                 frame = recorded.frame()
@@ -106,7 +132,11 @@ def _replay(bag: Bag, plan: Plan, progress: "Progress", arguments, bundle):
                 answers.append(answer)
                 tqdm.write(answer.to_json() if arguments.json else describe(answer), file=sys.stdout)
             progress.answered(recorded, answers)
+            count += len(answers)
             bar.update()
+    if start is None:
+        return None
+    return Pace(progress.images - first, count, time.perf_counter() - start[0], time.process_time() - start[1])
 
 
 class _RecordedClock:
@@ -199,7 +229,7 @@ class Progress:
         self._path.unlink()
 
 
-def _finish(progress: Progress) -> int:
+def _finish(progress: Progress) -> None:
     """Writes answers.jsonl, the bag and replay.json, in this order: with the last of them the replay is complete."""
     import shutil
 
@@ -233,7 +263,6 @@ def _finish(progress: Progress) -> int:
         f"{len(bad)} images could not be used",
         file=sys.stderr,
     )
-    return 0
 
 
 def _model(bundle: Bundle) -> str:
@@ -249,7 +278,8 @@ def _read(path: Path) -> dict:
     return data if isinstance(data, dict) else {}
 
 
-def _parser():
+def make_parser() -> argparse.ArgumentParser:
+    """Of the command's words."""
     from .cli import _model_options, _positive
 
     parser = argparse.ArgumentParser(prog="ps3 replay", description="Ask about the images of a rosbag2 recording, without ROS.")
@@ -260,6 +290,9 @@ def _parser():
     parser.add_argument("--looks", type=_positive, default=1, help="close looks a query (default 1)")
     parser.add_argument("--tokens", type=_positive, metavar="N", help="patches to look at in all; takes the place of --looks")
     parser.add_argument("--out", type=Path, default=Path("replay_out"), metavar="DIR", help="where the results go (default: replay_out)")
+    parser.add_argument(
+        "--share-looks", action="store_true", help="further questions on an image share what was looked at, as in the node: faster"
+    )
     parser.add_argument("--pictures", action="store_true", help="also write a picture an answer, into DIR/pictures and the bag")
     parser.add_argument("--json", action="store_true", help="print each answer as JSON too, rather than in words")
     _model_options(parser)

@@ -15,13 +15,14 @@ FAILURES = (BackendError, MemoryError)  # a backend's; anything else is a fault 
 @dataclass(frozen=True)
 class Plan:
     """What a question may look at. allowed: patches; predicted_ms: None where nothing is known; new_labels: that were never asked before;
-    cut: whether the deadline took patches."""
+    cut: whether the deadline took patches; further: whether it finds patches that others on the frame looked at."""
 
     allowed: int
     predicted_ms: float | None
     note: str | None = None
     new_labels: int = 0
     cut: bool = False
+    further: bool = False
 
 
 class Responder:
@@ -143,28 +144,31 @@ class Responder:
             raise BackendError(self.trouble or "no backend is open; configure the node")
         return self.asker.settings.max_patches
 
-    def plan(self, text, most, left_ms=None):
-        """Plan of a question over at most `most` patches, with left_ms milliseconds to go (None: no deadline)."""
-        labels = split_choices(text)
-        new = sum(label not in self.asker.encoder.text_encoder.cache for label in labels)
-        allowed, note, cut = most, None, False
+    def plan(self, text, most, left_ms=None, camera=None):
+        """Plan of a question on the camera's frame over at most `most` patches, with left_ms milliseconds to go (None: no deadline).
+
+        Raises QueryError; BackendError where no backend is open.
+        """
+        labels, asker = split_choices(text), self._of(camera)
+        new = sum(label not in asker.encoder.text_encoder.cache for label in labels)
+        allowed, note, cut, further = most, None, False, asker.further
         if self.ladder.share < 1:
-            allowed = min(most, int(self.ladder.share * self.asker.settings.max_patches))
+            allowed = min(most, int(self.ladder.share * asker.settings.max_patches))
             note = f"the backend failed ({self.trouble}), so at most {allowed} patches are looked at for now"
         if left_ms is not None:
-            fit = self.pacer.afford(left_ms, allowed, new)
+            fit = self.pacer.afford(left_ms, allowed, new, further)
             if fit is None:
                 cost = self.pacer.predict(0, new)
                 told = f"about {cost:.0f} ms" if cost is not None else "an unknown time"
                 allowed, cut, note = 0, True, f"the answer from the glance alone takes {told} where {max(0.0, left_ms):.0f} ms were left"
             elif fit < allowed:
                 allowed, cut, note = fit, True, f"the deadline left time for {fit} of {allowed} patches"
-        return Plan(allowed, self.pacer.predict(allowed, new), note, new, cut)
+        return Plan(allowed, self.pacer.predict(allowed, new, further), note, new, cut, further)
 
     def settle(self, plan, answer, ms, missed):
         """After an answer was published, `ms` after its plan. missed: its deadline; None where it had none."""
         if answer.patches_allowed == plan.allowed:  # else a look failed meanwhile: its time says nothing
-            self.pacer.learn(answer.patches_used, ms, plan.new_labels)
+            self.pacer.learn(answer.patches_used, ms, plan.new_labels, plan.further)
         if missed is not None and plan.allowed:
             self.pacer.settle(missed, plan.cut)
 

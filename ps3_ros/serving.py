@@ -154,7 +154,7 @@ def _answer(desk, responder, request, arrived, frame, asking, turn, waiting, oth
             left = share(left, request, others)
         if others and asking.standing_patches is not None:
             looks, most = None, min(most, int(share(asking.standing_patches, request, _sharers(desk, request))))
-        plan, before = responder.plan(request.text, most, left), elapsed()
+        plan, before = responder.plan(request.text, most, left, desk.name), elapsed()
         predicted = None if plan.predicted_ms is None else round(before + plan.predicted_ms, 3)
         anytime = asking.anytime if request.anytime is None else request.anytime
         for answer, detail in responder.answers(request.text, plan, looks, desk.name, prior, anytime):

@@ -105,6 +105,24 @@ def test_misses_in_a_row_shrink_the_budget_and_hits_let_it_recover():
     assert pacer.afford(300.0, 4096) > shrunk
 
 
+def test_first_and_further_questions_of_a_frame_keep_their_deadlines_each():
+    """Three further questions a frame, which cost a tenth to all of a look: together with them one of ten first ones would be late."""
+    noise, pacer, late, given = np.random.default_rng(3), Pacer(COSTS), {False: [], True: []}, {False: [], True: []}
+    for n in range(1600):
+        further = n % 4 > 0
+        patches = pacer.afford(150.0, 1024, further=further)
+        part = noise.uniform(0.1, 1.0) if further else 1.0
+        real = 2 * (10.0 + part * (COSTS.at(patches or 0) - 10.0)) * noise.lognormal(0, 0.08)
+        pacer.learn(patches or 0, real, further=further)
+        pacer.settle(real > 150.0)
+        if n >= 40:
+            late[further].append(real > 150.0)
+            given[further].append(patches)
+    assert max(np.mean(late[False]), np.mean(late[True])) <= 0.05
+    assert np.median(given[True]) > np.median(given[False])
+    assert pacer.predict(512, further=True) < 0.8 * pacer.predict(512)
+
+
 NOISE = np.random.default_rng(3)
 MACHINES = {  # real to measured time of 800 answers, of which the pacer knows nothing before it sees them
     "a little noise": NOISE.lognormal(0.0, 0.05, 800),

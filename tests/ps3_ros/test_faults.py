@@ -277,6 +277,7 @@ def test_bad_calibrations_and_depth_images_cost_no_question_its_answer(running):
                 robot.send_frame(SCENE, stamp)
                 robot.spin(0.01)
                 assert robot.one("car")["error"] is None
+        robot.until(lambda: all(int(robot.values()[name]) > 0 for name in ("bad_calibrations", "bad_depths")), what="both counts")
         assert "unexpected failure" not in node.output[seen:]
         assert "\x1b[2J" not in node.output
     finally:
@@ -295,6 +296,7 @@ def test_bad_priors_cost_no_question_its_answer(running):
             robot.send_frame(SCENE, robot.next_stamp())
             robot.spin(0.05)
             assert robot.one("car")["error"] is None
+        robot.until(lambda: int(robot.values()["bad_priors"]) > 1, what="the count of bad priors")
         assert "unexpected failure" not in node.output[seen:]
         assert "\x1b[2J" not in node.output
     finally:

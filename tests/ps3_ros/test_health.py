@@ -8,10 +8,11 @@ import pytest
 
 from ps3_ros import health
 from ps3_ros.answer import STAGES, Answer
+from ps3_ros.desk import COUNTED
 from ps3_ros.health import ERROR, OK, WARN, Health, Seen, memory_now, temperature_c
 from ps3_ros.pulse import Pulse
 
-COUNTS = {"answers": 100, "deadline_misses": 0, "failures": 0, "bad_images": 0, "hangs": 0}
+COUNTS = {"answers": 100, "deadline_misses": 0, **dict.fromkeys((name for name, _ in health.WARNED), 0)}
 DOCS = Path(__file__).parents[2] / "docs" / "node.md"
 
 
@@ -56,7 +57,13 @@ def test_levels(parts, seen, level, words):
 
 @pytest.mark.parametrize(
     ("name", "few", "many", "words"),
-    [("deadline_misses", 5, 6, "6 of 100 answers"), ("failures", 0, 1, "1 failures"), ("bad_images", 0, 2, "2 images that could not")],
+    [
+        ("deadline_misses", 5, 6, "6 of 100 answers"),
+        ("failures", 0, 1, "1 failures"),
+        ("bad_images", 0, 2, "2 images that could not"),
+        ("bad_depths", 0, 3, "3 depth images that could not"),
+        ("bad_priors", 0, 1, "1 priors that could not"),
+    ],
 )
 def test_what_is_counted_warns_for_a_minute(parts, name, few, many, words):
     watch, clock = parts
@@ -110,6 +117,10 @@ def test_memory_is_measured_and_what_cannot_be_read_is_left_out(tmp_path):
         (tmp_path / f"thermal_zone{n}").mkdir()
         (tmp_path / f"thermal_zone{n}" / "temp").write_text(text)
     assert temperature_c(tmp_path) == 61.5
+
+
+def test_what_is_warned_of_is_counted():
+    assert {name for name, _ in health.WARNED} <= set(COUNTED)
 
 
 def test_the_documented_limits_are_the_codes():

@@ -13,7 +13,7 @@ def picture():
 
 def test_a_png_comes_back_pixel_for_pixel_with_its_name(tmp_path, picture):
     cv2.imwrite(str(tmp_path / "a.png"), picture)
-    frame = read_picture(tmp_path / "a.png")
+    frame = read_picture(str(tmp_path / "a.png"))
     assert np.array_equal(frame.pixels, picture) and frame.frame_id == "a.png" and frame.stamp_ns > 0
 
 

@@ -193,6 +193,10 @@ def test_in_standby_saliency_is_published_to_who_hears_it_and_something_new_wake
     robot.until(glimpsed, 60, "saliency")
     assert robot.saliency[-1].encoding == "mono8"
     robot.until(lambda: robot.attention and robot.attention[-1]["state"] == "standby", what="standby on ~/attention")
+    known = len(robot.attention)
+    assert robot.ask("mug")["error"] is None
+    woken = {"state": "query", "reason": "a query came"}
+    robot.until(lambda: woken in robot.attention[known:], what="what woke it on ~/attention")
     robot.node.destroy_subscription(heard)
     # What the random weights find salient is what they find: the threshold goes between two scenes of this bundle.
     other = np.ascontiguousarray(255 - SMALL[::-1, ::-1])
@@ -279,7 +283,7 @@ def test_out_of_memory_gives_an_answer_with_fewer_patches_and_a_warning(failing)
     _, robot, plot = failing
     assert ask_until_answered(robot)["patches_used"] > 40
     plot("out of memory")
-    answer = robot.ask("mug", 60)
+    answer = robot.ask_about("mug", SMALL, STAMP + 2)  # a new frame: of the last one, what was looked at is kept
     assert answer["error"] is None
     assert 0 < answer["patches_used"] <= 40
     assert "out of memory" in answer["note"]

@@ -93,7 +93,8 @@ def test_a_changed_parameter_file_applies_under_any_namespace(make, tmp_path):
     [
         ("threads:=999", "value: 999: threads); give a whole number from 0 to 256"),
         ("looks:=1.5", "give a whole number from 1 to 64"),
-        ("backend:=3", "give a text"),
+        ("bundle:=3", "give a text"),
+        ("backend:=onnxruntime:abacus", "parameter backend is 'onnxruntime:abacus'; give one of onnxruntime:cpu, onnxruntime:cuda"),
         ("image_transport:=jpg", "parameter image_transport is 'jpg'; give one of raw, compressed"),
         ("qos_reliability:=perhaps", "give one of auto, best_effort, reliable"),
         ("query_timeout_s:=-1.0", "give a number with a point from 0.0 to 3600.0"),

@@ -1,6 +1,7 @@
 """`ps3 replay` over bags that rosbags writes: what comes out, going on after a stop, and bags that cannot be read."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -76,8 +77,11 @@ def replay(capsys, *argv):
 )
 def test_answers_are_the_cores_own_as_lines_and_as_a_bag(capsys, tiny_bundle, tmp_path, plugin, kind, compression):
     bag, out = record(tmp_path / "drive", plugin, 2, kind, compression=compression), tmp_path / "out"
-    code, printed, _ = replay(capsys, bag, "--query", "stop sign", "--query", "red | green mug", "--out", out, "--bundle", tiny_bundle)
+    asked = ["--query", "stop sign", "--query", "red | green mug", *["--share-looks"] * (kind == COMPRESSED)]
+    code, printed, said = replay(capsys, bag, *asked, "--out", out, "--bundle", tiny_bundle)
     assert code == 0 and printed.count("\n") == 4
+    images, answers = re.search(r"([\d.]+) images and ([\d.]+) answers a second", said).groups()
+    assert float(answers) == pytest.approx(2 * float(images), rel=0.05) and float(images) > 0
     answers = [Answer.from_json(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     assert [a.query for a in answers] == ["stop sign", "red | green mug"] * 2
     assert [a.stamp["sec"] * 10**9 + a.stamp["nanosec"] for a in answers] == [START - DELAY] * 2 + [START + PERIOD - DELAY] * 2

@@ -99,6 +99,23 @@ def test_what_an_answer_took_corrects_the_next_plan_but_not_where_a_look_failed(
     assert responder.pacer.predict(answer.patches_used) == pytest.approx(5000)
 
 
+def test_a_further_question_on_a_frame_is_planned_with_what_further_ones_took(parts):
+    responder, *_ = parts
+    responder.asker.share_looks = True
+    responder.prepare()
+    responder.set_frame(FRAME)
+    first = responder.plan("stop sign", 200)
+    answer, _ = next(responder.answers("stop sign", first))
+    responder.settle(first, answer, 5000.0, missed=None)
+    further = responder.plan("stop sign", 200, left_ms=6000.0)
+    assert (first.further, further.further, further.predicted_ms) == (False, True, pytest.approx(5000, rel=0.02)), "nothing better is known"
+    responder.settle(further, answer, 50.0, missed=False)
+    assert responder.plan("stop sign", 200).predicted_ms == pytest.approx(50, rel=0.02)
+    assert responder.plan("stop sign", 200, left_ms=100.0).allowed == 200
+    responder.set_frame(FRAME)
+    assert responder.plan("stop sign", 200, left_ms=100.0).allowed < 200
+
+
 def test_out_of_memory_means_fewer_patches_and_the_answer_says_so(parts):
     responder, backend, _ = parts
     backend.limit = 70

@@ -10,6 +10,7 @@ import pytest
 from ps3_ros.ask import Asker
 from ps3_ros.errors import BackendError
 from ps3_ros.frame import Frame
+from ps3_ros.gaze import Gazes
 from ps3_ros.query import Request
 from ps3_ros.responder import Responder
 from ps3_ros.worker import Asking, Desk, Office, Worker
@@ -83,7 +84,7 @@ def test_a_camera_of_many_standing_queries_does_not_keep_a_question_to_another_w
 def test_an_image_that_waited_too_long_for_its_deadline_is_left_for_the_next(parts):
     worker, desks, answers, box = parts
     pacer = worker.responder.pacer
-    pacer.frame_ms, pacer.predict = lambda usual=False: 300.0, lambda patches, new=0: 100.0
+    pacer.frame_ms, pacer.predict = lambda usual=False: 300.0, lambda patches, new=0, further=False: 100.0
     desk = desks["front"]
     box.now = Asking(deadline_ms=600.0)
     with worker.office.wake:
@@ -94,7 +95,7 @@ def test_an_image_that_waited_too_long_for_its_deadline_is_left_for_the_next(par
     assert answers == []
     desk.put_image(2)
     wait(lambda: answers)
-    assert answers[0][1].stamp["nanosec"] == 2
+    assert (answers[0][1].stamp["nanosec"], answers[0][1].error) == (2, None)
     box.now = Asking(deadline_ms=300.0)  # which no image can meet: then this one as well as another
     with worker.office.wake:
         desk.put_image(3)
@@ -125,6 +126,53 @@ def test_each_camera_keeps_its_own_frame_and_is_answered_about_it(parts, bundle_
         expected = alone.ask("stop sign", tokens=60)
         for answer in [answer for camera, answer, _ in answers if camera == name]:
             assert answer.regions == expected.regions
+
+
+def watch_two(parts, frames):
+    """Two standing queries of unlike priority with gaze, about a picture that stays: [(id, Answer, AskDetail)] in their order."""
+    _, desks, answers, box = parts
+    desk, gazes, seen = desks["front"], Gazes(), []
+    box.now = Asking(standing_patches=160)
+    desk.chosen[:] = [seen.append]
+    desk.prior = lambda request, frame, standing: gazes.guide(request.key, desk.office.responder.asker.settings, frame)
+    for watched in ('{"query": "mug", "id": "low"}', '{"query": "mug", "id": "high", "priority": 3}'):
+        assert desk.put_watch(watched)
+    answers.clear()
+    for n in range(frames):
+        desk.put_image(1)
+        wait(lambda n=n: len(answers) == 2 * (n + 1))
+        for _, answer, detail in answers[-2:]:
+            gazes.learn(answer.id, seen[-1], answer.regions, detail.selection, detail.plan)
+    return [(answer.id, answer, detail) for _, answer, detail in answers]
+
+
+def test_standing_queries_that_share_looks_keep_priorities_gaze_and_cameras(parts, bundle_asker, monkeypatch):
+    _, desks, answers, _ = parts
+    alone = watch_two(parts, 3)
+    monkeypatch.setattr(bundle_asker, "share_looks", True)
+    encoded, run = [], bundle_asker.encoder.backend.run
+
+    def count(graph, inputs):
+        if graph == "look":
+            encoded.append(len(inputs["position"]))
+
+    monkeypatch.setattr(bundle_asker.encoder.backend, "run", lambda graph, inputs: count(graph, inputs) or run(graph, inputs))
+    sharing = watch_two(parts, 3)
+    assert [(name, answer.patches_allowed) for name, answer, _ in sharing] == [("high", 120), ("low", 40)] * 3
+    for (name, with_, detail), (_, without, detail_alone) in zip(sharing, alone, strict=True):
+        if name == "high":  # the first of its frame: its answer, and so its gaze, is the same
+            assert with_.regions == without.regions
+            assert [p.tolist() for p in detail.selection.patches] == [p.tolist() for p in detail_alone.selection.patches]
+        assert with_.error is None and 0 < with_.patches_used <= with_.patches_allowed
+    high, low = ([answer.patches_used for name, answer, _ in sharing if name == each] for each in ("high", "low"))
+    assert sum(high) <= sum(encoded) < sum(high) + sum(low), "what the first looked at is not encoded again"
+    desks["front"].put_unwatch('{"id": "low"}')
+    desks["front"].put_unwatch('{"id": "high"}')
+    encoded.clear()
+    desks["rear"].put_image(1)
+    desks["rear"].put_query('{"query": "mug", "max_patches": 40}')
+    wait(lambda: answers[-1][0] == "rear")
+    assert encoded == [answers[-1][1].patches_used], "another camera's frame is another frame"
 
 
 def test_a_camera_is_named_in_the_question_and_an_unknown_one_is_told(parts):

@@ -132,7 +132,7 @@ def test_answers_count_their_own_close_ups(asker, monkeypatch):
     assert looked[0] + 2 * COUNT <= answers[0].patches_allowed == 256
 
 
-def test_questions_that_share_looks_have_their_close_ups_in_one_run(asker, bundle):
+def test_with_shared_looks_the_first_question_is_answered_as_without_and_further_close_ups_take_one_run(asker, bundle):
     sharing, runs = Asker(bundle, threads=1, share_looks=True), []
     inner, backend = sharing.encoder.backend.run, sharing.encoder.backend
 
@@ -143,7 +143,13 @@ def test_questions_that_share_looks_have_their_close_ups_in_one_run(asker, bundl
 
     backend.run = run
     sharing.set_frame(asker.glance.frame)
-    first = sharing.ask("a mug")
-    assert runs == [first.patches_used - 2 * COUNT, 2 * COUNT] and first.patches_used <= 256
+    assert not sharing.further
+    first, alone = sharing.ask("a mug"), asker.ask("a mug")
+    assert (first.regions, first.patches_used) == (alone.regions, alone.patches_used) and first.patches_used <= 256
+    assert runs == [first.patches_used - 2 * COUNT, COUNT, COUNT] and sharing.further
     again = sharing.ask("a mug")
-    assert len(runs) == 2 and (again.regions, again.patches_used) == (first.regions, first.patches_used)
+    assert len(runs) == 3 and (again.regions, again.patches_used) == (first.regions, first.patches_used)
+    sharing.ask("a stop sign")
+    assert runs[3] < runs[0] and runs[4:] in ([], [COUNT], [2 * COUNT]), "those that the mug had serve again"
+    sharing.set_frame(asker.glance.frame)
+    assert not sharing.further

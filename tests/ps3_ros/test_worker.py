@@ -29,7 +29,7 @@ class SlowAsker:
             text_encoder=SimpleNamespace(cache={}),
         )
         self.settings = SimpleNamespace(max_patches=64)
-        self.glance = None
+        self.glance, self.further = None, False
         self.gate, self.started = threading.Event(), threading.Event()
         self.gate.set()
         self.detail, self.frames = None, []
