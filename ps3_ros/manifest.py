@@ -14,7 +14,7 @@ RESAMPLINGS = ("bicubic", "area")
 PRECISIONS = ("fp32", "fp16", "int8")  # of the matrix products; everything else is float32 in all of them
 DTYPES = ("float32", "float16", "int64", "bool")
 OPTIONAL = ("parity", "made_with", "quantization", "gate", "drift", "engines")
-LATER_SETTINGS = ("fine_selection", "close_ups")  # absent where they say nothing, as in every bundle made before them
+LATER_SETTINGS = ("fine_selection", "close_ups", "plain_words", "background")  # absent where they say nothing, as in older bundles
 MAX_CLOSE_UPS = 24  # as many candidates are scored
 
 
@@ -46,9 +46,11 @@ class Settings:
     fixed_length: bool  # ids are always padded to context_length
     fine_selection: bool = False  # patches are chosen by fine_relevance_map, not by cells (selection.py)
     close_ups: int = 0  # candidates of a full look that get a close-up (close_up.py)
+    plain_words: bool = False  # of a question, only the words that name the thing are read (wording.py)
+    background: tuple = ()  # E floats, or none: a text's product with it is taken off its matches (regions.py)
 
     def __post_init__(self):
-        for name in ("scales", "mean", "std"):  # lists come from JSON; tuples hash
+        for name in ("scales", "mean", "std", "background"):  # lists come from JSON; tuples hash
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
@@ -226,9 +228,12 @@ def _settings(data):
         _fail("settings.heads", ints["heads"], f"a divisor of dim {ints['dim']}")
     if len({v > 0 for v in aux.values()}) != 1:
         _fail("settings.aux_size, aux_grid, aux_dim", list(aux.values()), "all zero (no auxiliary branch) or none zero")
-    for name in ("fixed_length", "fine_selection"):
+    for name in ("fixed_length", "fine_selection", "plain_words"):
         if not isinstance(data.get(name, False), bool):
             _fail(f"settings.{name}", data[name], "true or false")
+    background = _list(data.get("background", ()), "settings.background")
+    if background and len(background) != ints["embed_dim"]:
+        _fail("settings.background", f"a list of {len(background)}", f"a list of embed_dim = {ints['embed_dim']}")
     return Settings(
         scales=scales,
         patch=patch,
@@ -246,6 +251,8 @@ def _settings(data):
         fixed_length=data["fixed_length"],
         fine_selection=data.get("fine_selection", False),
         close_ups=_int(data.get("close_ups", 0), "settings.close_ups", 0, MAX_CLOSE_UPS),
+        plain_words=data.get("plain_words", False),
+        background=tuple(_number(v, "settings.background") for v in background),
     )
 
 

@@ -2,7 +2,8 @@
 
 Cells that were looked at and are relevant form components; inside one, the tokens' own match with the query finds the patches that show it,
 below cell size; the masked pool over those patches gives the region's embedding and so its match (paper, section 3: pooled inside a box).
-A region's score is of its match, of the match with some surroundings, and of what the selector made of the place (docs/notes/regions.md).
+A region's score is of its match, of the match with some surroundings, and of what the selector made of the place, less what the question
+matches anywhere (docs/notes/regions.md).
 """
 
 from dataclasses import dataclass
@@ -76,7 +77,8 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
     cosine = np.einsum("re,ce->rc", normalised(embed(mask)), text).astype(np.float64)
     cosine = cosine.reshape(len(SURROUNDINGS), len(boxes), -1).mean(axis=0)
     evidence = relevance_logits(boxes, np.broadcast_to(relevance, (len(labels), *relevance.shape)) if maps is None else maps, plan)
-    score = lambda cosine: sigmoid(settings.logit_scale * (cosine + RELEVANCE_WEIGHT * evidence) + settings.logit_bias)  # noqa: E731
+    beside = RELEVANCE_WEIGHT * evidence - level_of(text, settings)
+    score = lambda cosine: sigmoid(settings.logit_scale * (cosine + beside) + settings.logit_bias)  # noqa: E731
     scores = score(cosine)  # [R, C]
     if closer is not None and closer.count:
         again = suppress(boxes, scores.max(axis=1))[: closer.count]
@@ -95,6 +97,14 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
         for n in kept
     ]
     return regions, scores.max(axis=0)
+
+
+def level_of(text, settings):
+    """How well a question matches places where it is not, as far as it tells: texts float32 [C, E], normalised -> a cosine's share, float.
+
+    The mean over a question's labels: their order among each other is not changed. 0 for a bundle that says no background.
+    """
+    return float((text @ np.asarray(settings.background, np.float32)).mean()) if settings.background else 0.0
 
 
 def project(token_match, selection, plan):
@@ -138,8 +148,8 @@ def components(relevance, canvas, settings):
 def peaks(canvas, component, low):
     """Regions of one component: a list of (peak match, (x1, y1, x2, y2) in source px), strongest first. low: the background's match.
 
-    Around each peak, connected patches that match better than halfway between background and peak; then the next peak outside them, as long
-    as it reaches the first one's halfway mark.
+    Around each peak, patches that match better than halfway between background and peak and are connected edge to edge: two things side by
+    side often touch by a corner. Then the next peak outside them, as long as it reaches the first one's halfway mark.
     """
     match, left = component.of(canvas.match), component.patches.copy()
     found, floor = [], None
@@ -154,7 +164,7 @@ def peaks(canvas, component, low):
             break
         level = low + THRESHOLD_BETWEEN * (peak - low)
         floor = level if floor is None else floor
-        _, labels = cv2.connectedComponents((left & (match >= level)).astype(np.uint8), connectivity=8)
+        _, labels = cv2.connectedComponents((left & (match >= level)).astype(np.uint8), connectivity=4)
         here = labels == labels.flat[place]
         found.append((peak, _box(component, here, canvas.size)))
         rows, cols = np.nonzero(here)  # one patch wider, so that a thing's own edge is no second thing

@@ -7,6 +7,7 @@ from unicodedata import category
 import numpy as np
 
 from .errors import BundleError, QueryError
+from .wording import plain
 
 MAX_CHARACTERS = 4000
 MAX_TOKENS = 256
@@ -79,7 +80,7 @@ class TextEncoder:
 
     def tokens(self, query):
         """Token ids of one checked query, a list of ints. Raises QueryError where there are too many or none."""
-        ids = self.tokenizer.encode(query).ids
+        ids = self.tokenizer.encode(plain(query) if self.settings.plain_words else query).ids
         if not ids:
             raise QueryError(f"query {_short(query)} has no words that this model knows; ask in other words")
         limit = min(MAX_TOKENS, self.settings.context_length)

@@ -133,6 +133,10 @@ BAD_SETTINGS = [
     ("fixed_length", 1, "true or false"),
     ("context_length", 0, "context_length"),
     ("pad_id", -1, "pad_id"),
+    ("plain_words", "yes", "true or false"),
+    ("background", [0.5, 0.25], "embed_dim = 64"),
+    ("background", ["0"] * 64, "finite number"),
+    ("background", 0.5, "a list"),
 ]
 
 

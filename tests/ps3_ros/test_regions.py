@@ -1,5 +1,7 @@
 """Regions from made-up tokens whose right answer is known: where they are, how tight, how many, and which label."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,12 @@ def test_two_things_in_one_component_are_two_regions(model):
     for box in boxes:
         assert max(iou(region.box, box) for region in regions) > 0.5
     assert all(region.score > 0.9 for region in regions)
+
+
+def test_two_things_that_touch_by_a_corner_are_two_regions(model):
+    boxes = [(176, 196, 208, 228), (208, 228, 240, 260)]
+    regions, _ = ask(model, [(*box, 0) for box in boxes])
+    assert all(max(iou(region.box, box) for region in regions) > 0.5 for box in boxes)
 
 
 def test_things_far_apart_are_different_components(model):
@@ -212,6 +220,16 @@ def test_of_two_equal_matches_the_more_relevant_place_is_better(model):
     relevance[2, 4] = 0.9
     regions, _ = ask(model, things, relevance=relevance)
     assert iou(regions[0].box, things[1][:4]) > 0.5 and regions[0].score > regions[1].score
+
+
+def test_what_a_question_matches_anywhere_is_taken_off_its_scores_and_changes_no_order(model):
+    things = [(176, 196, 240, 260, 0), (800, 400, 864, 464, 2)]
+    plain, by_label = ask(model, things, axes=(0, 2), labels=["red", "green"])
+    less = replace(model, background=(0.2, 0, 0.1, 0, 0, 0, 0, 0))  # a mean of 0.15 over the two labels
+    regions, less_by_label = ask(less, things, axes=(0, 2), labels=["red", "green"])
+    logit = lambda scores: np.log(scores / (1 - np.asarray(scores)))  # noqa: E731
+    np.testing.assert_allclose(logit(less_by_label), logit(by_label) - model.logit_scale * 0.15, atol=1e-3)
+    assert [(r.box, r.label) for r in regions] == [(r.box, r.label) for r in plain]
 
 
 def test_each_choice_is_scored_by_its_own_relevance(model):

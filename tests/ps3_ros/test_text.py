@@ -118,6 +118,13 @@ def test_too_many_tokens_are_refused_with_both_numbers(bundle):
         short(["stop " * 15])
 
 
+def test_only_the_words_that_name_the_thing_are_read_where_the_manifest_says_so(bundle):
+    text, _ = encoder(bundle, plain_words=True)
+    assert text.tokens("where is the stop sign?") == text.tokens("stop sign")
+    text, _ = encoder(bundle)
+    assert text.tokens("where is the stop sign?") != text.tokens("stop sign")
+
+
 def test_vectors_are_kept_and_come_in_the_order_asked(bundle):
     text, run = encoder(bundle)
     first = text(["stop", "mug", "stop"])

@@ -64,12 +64,23 @@ def test_held_out_figures_are_of_frames_that_the_fit_did_not_see():
 def test_a_level_that_every_answer_rises_with_is_taken_off():
     cosine, right = answers(8.0, -3.0)
     levels = np.random.default_rng(1).uniform(0.1, 0.5, len(cosine))
-    scores = sigmoid(20 * (cosine + levels) - 5)
+    scores = sigmoid(8 * (cosine + levels) - 4)
     a, b, c = calibration.fit(scores, right, levels)
-    assert -c / (20 * a) == pytest.approx(1.0, abs=0.15)  # as a share of the match: all of it
+    assert -c / (8 * a) == pytest.approx(1.0, abs=0.15)  # as a share of the match: all of it
     held = calibration.held_out(rows_of(right), scores, right, levels)
     assert held["f1 after"] > held["f1 before"] + 0.02
     assert calibration.fit(scores, right, -levels)[2] == 0.0  # one that speaks for an answer is left out
+    assert calibration.fit(sigmoid(8 * cosine - 4), right, levels)[2] == 0.0  # and one that says nothing
+
+
+def test_the_threshold_is_half_of_the_f1_that_calibrated_scores_promise():
+    cosine, right = answers(8.0, -3.0, count=20000)
+    scores, there = sigmoid(8 * cosine - 3), int(right.sum()) + 2000  # as many are there and pointed at elsewhere
+    threshold = calibration.found_threshold(scores, there)
+    f1 = {t: 2 * (right & (scores >= t)).sum() / ((scores >= t).sum() + there) for t in np.linspace(0.05, 0.95, 91)}
+    assert threshold == pytest.approx(max(f1, key=f1.get), abs=0.05)
+    assert threshold == pytest.approx(max(f1.values()) / 2, abs=0.01)
+    assert calibration.found_threshold(np.array([1.0, 1.0, 0.0]), 2) == 0.5  # certain: any threshold is right
 
 
 def test_the_background_is_of_what_was_asked_for_and_is_not_there():

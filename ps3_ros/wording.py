@@ -1,0 +1,75 @@
+"""The words of a question that name the thing: what is left without those that ask ("can you see the ...?") and those that say where.
+
+A region is matched by what it shows, and knows neither how politely it was asked for nor on which shelf it stands: such words only move the
+question's vector (docs/notes/regions.md has what they cost). English alone; other languages pass through. Used where a manifest says
+`plain_words`, as it is for small models; a large one may make something of every word.
+"""
+
+import re
+
+LONGEST = 200  # characters; longer ones are descriptions and stay as they are
+_DETERMINER = r"(?:a|an|the|any|some|this|that|these|those|my|our)"
+_ASKING = re.compile(
+    r"^(?:"
+    + "|".join(
+        [
+            r"(?:please|hey|hi|hello|okay|ok|well)\b,?",
+            r"(?:can|could|would|will) (?:you|we|i|anyone)(?: please)?",
+            r"(?:do|did|does) (?:you|we|i|anyone) (?:see|have|spot|notice|find)",
+            r"do(?:es)? (?:it|this|that|they) (?:say|read)",
+            r"(?:i|we)(?: am|'m| are|'re)? (?:want|need|look|looking|search|searching|see|would like)(?: to (?:see|find|know|get))?",
+            # Many of these verbs are things too ("watch", "point", "look"): they ask only before "me", "for", a determiner and the like.
+            r"(?:find|locate|show|detect|identify|look|search|point|tell|give|bring|get|spot|see|highlight)(?: me| us)?"
+            r"(?: for| at| to| out| where| if| whether)+",
+            r"(?:find|locate|show|detect|identify|bring|give|get|spot|see|highlight|point|tell) (?:me|us)",
+            rf"(?:show|spot|see|highlight|get)(?= {_DETERMINER} )",
+            r"(?:find|locate|detect|identify)",
+            r"(?:where|what|which|who|how)(?:'s| is| are| was| were| about)",
+            r"(?:is|are|was|were|there|here|this|that|these|those|it)(?:'s| is| are| was| were| there)+",
+            r"(?:where|whether|if)",
+            _DETERMINER,
+            r"(?:picture|photo|photograph|image)s? of",
+        ]
+    )
+    + r")\s+(?=\S)",
+    re.IGNORECASE,
+)
+_ENDING = re.compile(
+    r"(?:\s*[?!.,]+|,? please| (?:is|are|was|were)| (?:anywhere|here|somewhere)"
+    r"| (?:in|on) (?:the|this) (?:picture|photo|image|frame|scene|view|camera))$",
+    re.IGNORECASE,
+)
+_WHERE = re.compile(
+    r" (?:(?:on|in|at|by|near|beside|behind|below|above|under|underneath|over|inside|outside|beneath|atop|against|around|among|between"
+    r"|along|across|opposite|next to|close to|in front of|on top of|(?:on the )?(?:left|right) of)"
+    r" (?:the|this|that|my|your|our|a|an|something|it|top|bottom|upper|lower|front|back|middle|centre|center)\b"
+    r"|to the (?:left|right)\b|(?:far away|nearby|in front|low in|high in|together)\b)",
+    re.IGNORECASE,
+)
+_WRITTEN = re.compile(
+    r"\b(?:say|says|said|saying|read|reads|reading|text|words?|letters?|writing|written|numbers?|label|with)\b", re.IGNORECASE
+)
+_SOMEONE = re.compile(
+    r"\b(?:man|men|woman|women|person|people|boy|girl|child|children|kid|guy|lady|worker|cyclist|rider|dog|cat)s?$", re.IGNORECASE
+)
+
+
+def plain(query):
+    """The words that name the thing, never empty: "where is the small bird on the left?" -> "small bird".
+
+    What is written ("the text on the billboard") keeps its place, and so does a person or an animal ("a man in a red coat"): there it tells
+    one from another.
+    """
+    words = " ".join(query.split())
+    if len(words) > LONGEST:
+        return query
+    while asking := _ASKING.match(words):
+        words = words[asking.end() :]
+        if asking.group().lower().endswith(("say ", "read ")):  # what follows is written somewhere, word for word
+            break
+    while (ending := _ENDING.search(words)) and ending.start():
+        words = words[: ending.start()]
+    where = _WHERE.search(words)
+    if where and where.start() and not _WRITTEN.search(words[: where.start()]) and not _SOMEONE.search(words[: where.start()]):
+        words = words[: where.start()]
+    return words

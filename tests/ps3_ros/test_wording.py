@@ -1,0 +1,48 @@
+"""The words that name the thing: what asks and what says where goes, what tells one thing from another stays."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ps3_ros.wording import LONGEST, plain
+
+CASES = [
+    ("stop sign", "stop sign"),
+    ("where is the small bird?", "small bird"),
+    ("can you find the pair of gloves?", "pair of gloves"),
+    ("Is there any stop sign in the picture?", "stop sign"),
+    ("could you please tell me where my glasses are, please?", "glasses"),
+    ("where does it say This Side Up?", "This Side Up"),  # what is written is taken word for word
+    ("the clock on the shelf", "clock"),
+    ("the rose to the left of the pen", "rose"),
+    ("speed limit 80 sign at the top right", "speed limit 80 sign"),
+    ("the mug with a blue handle", "mug with a blue handle"),
+    ("text on the billboard", "text on the billboard"),  # which text is told by where it is
+    ("a man in a red coat", "man in a red coat"),  # which man, by what he wears
+    ("your speed sign", "your speed sign"),
+    ("children crossing ahead sign", "children crossing ahead sign"),
+    ("watch", "watch"),  # verbs that are things too
+    ("look at the watch on the table", "watch"),
+    ("find me a can of soda", "can of soda"),
+    ("left of the kettle", "left of the kettle"),  # nothing would be left
+    ("on the table", "on the table"),
+    ("the", "the"),
+    ("?", "?"),
+    ("wo ist die rote Tasse", "wo ist die rote Tasse"),
+    ("停车标志", "停车标志"),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), CASES)
+def test_words_that_name_the_thing(query, expected):
+    assert plain(query) == expected
+
+
+def test_a_description_stays_as_it_is():
+    query = "the mug " + "with a blue handle " * 20
+    assert len(query) > LONGEST and plain(query) == query
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=LONGEST).filter(str.strip))
+def test_whatever_is_asked_some_of_its_words_are_left(query):
+    assert plain(query) and plain(query) in " ".join(query.split())
