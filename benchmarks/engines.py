@@ -102,7 +102,9 @@ def so400m(precisions) -> tuple[list, Path]:
     bundles = [MADE / "so400m" / precision for precision in precisions]
     for precision, folder in zip(precisions, bundles, strict=True):
         if not (folder / MANIFEST_FILE).is_file():
-            export_checkpoint(checkpoint, folder, precision=precision, views=1, frame_size=FRAME, accept_drift=True, license=LICENSE)
+            export_checkpoint(
+                checkpoint, folder, precision=precision, views=1, questions=1, frame_size=FRAME, accept_drift=True, license=LICENSE
+            )
     return bundles, checkpoint
 
 

@@ -64,7 +64,8 @@ def bundle(name: str, precision: str = "fp32", top_scale: int | None = None, nat
     if not (folder / MANIFEST_FILE).is_file():
         source = checkpoint(name, top_scale, native)
         # Random weights round worse than trained ones; what int8 loses in answers is the evaluation's to say, not a timing's.
-        export_checkpoint(source, folder, precision=precision, views=EXPORT_VIEWS, frame_size=frame, accept_drift=True, license=LICENSE)
+        how = {"views": EXPORT_VIEWS, "questions": 1, "frame_size": frame, "accept_drift": True, "license": LICENSE}
+        export_checkpoint(source, folder, precision=precision, **how)
     return folder
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ps3_ros.bundle import MANIFEST_FILE, Manifest, load_bundle
 from ps3_ros.errors import Ps3Error
 
-from .options import PRECISIONS, STORAGE, STORAGE_OF, TARGETS, VIEWS
+from .options import PRECISIONS, QUESTIONS, STORAGE, STORAGE_OF, TARGETS, VIEWS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--frame", metavar="WIDTHxHEIGHT", help="size of those frames, such as 3840x2160 (default: each picture's own)")
     parser.add_argument("--views", type=int, default=VIEWS, metavar="N", help=f"frames the parity gate asks about (default: {VIEWS})")
+    parser.add_argument("--questions", type=int, default=QUESTIONS, metavar="N", help=f"on each of those frames (default: {QUESTIONS})")
     parser.add_argument("--accept-drift", action="store_true", help="write a bundle that misses a limit, and say so in its manifest")
     parser.add_argument(
         "--check", action="store_true", help="build every graph with TensorRT for RTX, which needs no GPU; also for a bundle"
@@ -73,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
             frames=args.calibration,
             frame_size=parse_size(args.frame) if args.frame else None,
             views=args.views,
+            questions=args.questions,
             accept_drift=args.accept_drift,
             check=args.check,
             progress=progress,
@@ -96,8 +98,9 @@ def describe(manifest: Manifest) -> list[str]:
     gate = manifest.gate
     lines = [
         f"graphs beside torch: at most {error:.1e} off (relative), cosine at least {min(entry['cosine'] for entry in figures):.5f}",
-        f"answers on {gate['views']} views by {gate['backend']}: {gate['overlap_ties']:.1%} of the patches the same, "
-        f"box shift {gate['shift_median_px']:g} px (median), score change at most {gate['score_change']:.4f}",
+        f"answers to {gate['questions']} questions on {gate['views']} frames by {gate['backend']}: "
+        f"{gate['overlap_ties']:.1%} of the patches the same, {gate['moved_views']} of {gate['found_views']} finds moved, "
+        f"score change {gate['score_change_mean']:.4f} (mean), {gate['score_change']:.4f} (largest)",
     ]
     if manifest.quantization:
         lines.append("int8: " + ", ".join(f"{graph} {scheme}" for graph, scheme in manifest.quantization.items()))

@@ -3,6 +3,7 @@
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -24,12 +25,13 @@ from .graphs import MODULES
 from .half import to_half
 from .int8 import choose_scheme, save_float
 from .memory import give_back
-from .options import PRECISIONS, STORAGE_OF, TARGETS, VIEWS
+from .options import PRECISIONS, QUESTIONS, STORAGE_OF, TARGETS, VIEWS
 from .parity import compare
 from .parts import let_go, read_module
 from .reference import Case, Cases, TorchBackend, ask_views, random_cases, run_cases
 from .report import write_report
-from .source import check_tokenizer, find_tokenizer, fitting, license_entry
+from .smooth import Ranges, watch
+from .source import check_tokenizer, find_tokenizer, fits, fitting, license_entry
 from .storage import Rounded, parse_storage
 from .targets import ask_bundle, finish_target
 from .torch_to_onnx import check_graph, finish, to_onnx
@@ -53,6 +55,7 @@ def export_checkpoint(
     frames: Sequence[Path] = (),
     frame_size: tuple[int, int] | None = None,
     views: int = VIEWS,
+    questions: int = QUESTIONS,
     limits: Limits | None = None,
     accept_drift: bool = False,
     check: bool = False,
@@ -65,7 +68,8 @@ def export_checkpoint(
     precision: of the matrix products (options.py). storage: of the weights, by name or {"text" | "vision": "fp32" | "fp16" | "int8"}
     (storage.py); None = the precision's. target: what will run it (targets.py). license: {"weights", "notice"} or the licence alone.
     frames: pictures, folders or shards for parity and calibration; none = the samples of the source tree. frame_size: (width, height)
-    px of every frame; None = the pictures' own. views: how many the gate asks about. limits: of the gate; None = the precision's.
+    px of every frame; None = the pictures' own. views: frames of the gate; questions: on each of them, the picture's own captions first.
+    limits: of the gate; None = the precision's.
     accept_drift: a missed limit is recorded in the manifest rather than an error. check: also build every graph with TensorRT for RTX.
     thresholds: any of thresholds.json's values; None = that file beside the checkpoint, which calibration writes. What is not said is the
     model's own scale and bias, and thresholds of 0.5.
@@ -75,7 +79,7 @@ def export_checkpoint(
         BundleError, BackendError: `out` would not load, or not run.
     """
     checkpoint, out = Path(checkpoint), Path(out)
-    _check_options(precision, target, max_patches, views)
+    _check_options(precision, target, max_patches, views, questions)
     towers = parse_storage(STORAGE_OF[precision] if storage is None else storage)
     if precision == "fp16" and towers["vision"] == "fp32":
         raise CheckpointError("precision fp16 computes with halves, so storage fp32 would only be larger: leave --storage out")
@@ -92,8 +96,9 @@ def export_checkpoint(
     limits = limits or LIMITS["stored" if exact else precision]
     with folders.beside(out) as (folder, work):
         draft = _draft(folder, model, settings, tokenizer, precision, model_name or checkpoint.resolve().name, license)
-        judged = make_views(frames, views, frame_size, queries)
-        calibration = make_views(frames, views, frame_size, queries, part=1) if precision == "int8" else []
+        taken = fits(tokenizer, settings)
+        judged = make_views(frames, views, frame_size, queries, questions=questions, fits=taken)
+        calibration = make_views(frames, views, frame_size, queries, part=1, fits=taken) if precision == "int8" else []
         reference = _run_torch(draft, model, judged, calibration, work, steps)
         files = WeightFiles(folder, part_bytes(_bytes(model)))
         del model  # from here on each graph reads its own part, and none of it is there while the graph runs
@@ -147,11 +152,12 @@ class _Steps:
 
 @dataclass(frozen=True, eq=False)
 class _Reference:
-    """What torch said: whole answers, and every graph's cases; `calibration` only for int8."""
+    """What torch said: whole answers, and every graph's cases; `calibration` and what its layers took in (`ranges`) only for int8."""
 
     outcomes: list
     cases: Cases
     calibration: Cases | None
+    ranges: Ranges | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +177,7 @@ class _Job:
         return [case for case in self.reference.cases.of(name) if self.precision != "int8" or case.kind == "real"]
 
 
-def _check_options(precision: str, target: str, max_patches: int | None, views: int) -> None:
+def _check_options(precision: str, target: str, max_patches: int | None, views: int, questions: int) -> None:
     for name, value, choices in (("precision", precision, PRECISIONS), ("target", target, TARGETS)):
         if value not in choices:
             raise CheckpointError(f"{name} {value!r} is not known: choose one of {', '.join(choices)}")
@@ -179,6 +185,8 @@ def _check_options(precision: str, target: str, max_patches: int | None, views: 
         raise CheckpointError(f"max_patches is {max_patches}: a look needs at least 1 patch")
     if views < 1:
         raise CheckpointError(f"views is {views}: parity needs at least 1 frame to look at")
+    if questions < 1:
+        raise CheckpointError(f"questions is {questions}: parity needs at least 1 on each frame")
 
 
 def _draft(folder: Path, model: PS3, settings: Settings, tokenizer: Path, precision: str, name: str, license) -> Bundle:
@@ -213,9 +221,10 @@ def _run_torch(draft: Bundle, model: PS3, judged: list[View], calibration: list[
         if name == "cases":
             positions = sum(side * side for side in model.config.vision.sides)
             random_cases(modules, settings, model.config.text.vocab_size, positions, found[name])
-        outcomes = ask_views(draft, TorchBackend(modules, settings, found[name]), views)
-        found.setdefault("outcomes", outcomes)
-    return _Reference(found["outcomes"], found["cases"], found.get("calibration"))
+        with watch(model.vision_model) if name == "calibration" else nullcontext() as ranges:
+            outcomes = ask_views(draft, TorchBackend(modules, settings, found[name]), views)
+        found |= {"ranges": ranges} | ({} if "outcomes" in found else {"outcomes": outcomes})
+    return _Reference(found["outcomes"], found["cases"], found.get("calibration"), found["ranges"])
 
 
 def _export_graph(job: _Job, name: str) -> tuple[GraphSpec, str, list[Case] | None]:
@@ -224,7 +233,7 @@ def _export_graph(job: _Job, name: str) -> tuple[GraphSpec, str, list[Case] | No
     settings, rounded = job.settings, Rounded()
     inputs, outputs = _contract(settings, "fp32", name)
     limits = {"N": settings.max_patches} | ({} if settings.fixed_length else {"T": settings.context_length})
-    module = read_module(job.checkpoint, name, job.towers, rounded)
+    module = read_module(job.checkpoint, name, job.towers, rounded, job.reference.ranges)
     stored = run_cases(module, job.cases(name), job.work / f"stored-{name}") if job.exact else None
     model, scheme = to_onnx(module, inputs, outputs, limits), "none"
     finish(model, inputs, outputs)

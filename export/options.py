@@ -8,5 +8,6 @@ STORAGE = {
     "compact": {"text": "int8", "vision": "fp16"},
     "halves": {"text": "fp16", "vision": "fp16"},
 }
-STORAGE_OF = {"fp32": "fp32", "fp16": "halves", "int8": "compact"}
-VIEWS = 16  # of the parity gate, and as many again to calibrate int8
+STORAGE_OF = {"fp32": "fp32", "fp16": "halves", "int8": "halves"}
+VIEWS = 16  # frames of the parity gate, and as many again to calibrate int8
+QUESTIONS = 4  # of the gate on each of its frames

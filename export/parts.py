@@ -11,6 +11,7 @@ from torch import nn
 from ps3_training.model import PS3
 
 from .graphs import MODULES
+from .smooth import Ranges, smooth
 from .storage import Rounded, round_module
 
 # Parts of the vision model that a graph runs; the text tower is the text graph's alone.
@@ -23,10 +24,11 @@ VISION_PARTS = {
 }
 
 
-def read_module(checkpoint: Path, name: str, towers: Mapping[str, str], rounded: Rounded) -> nn.Module:
+def read_module(checkpoint: Path, name: str, towers: Mapping[str, str], rounded: Rounded, ranges: Ranges | None = None) -> nn.Module:
     """The module of graph `name` with its weights rounded as `towers` ({"text" | "vision": kind}) says; `rounded` gets how they are stored.
 
-    Raises CheckpointError as PS3.from_pretrained and round_module do.
+    ranges: by which a vision graph is smoothed for int8 before that (smooth.py). Raises CheckpointError as PS3.from_pretrained and
+    round_module do.
     """
     model = PS3.from_pretrained(checkpoint)
     vision = model.vision_model
@@ -39,6 +41,7 @@ def read_module(checkpoint: Path, name: str, towers: Mapping[str, str], rounded:
         round_module(model.text_model, towers["text"], rounded)
     else:
         model.text_model = None
+        smooth(vision, ranges or {})
     round_module(vision, towers["vision"], rounded)
     module = MODULES[name](model).eval()
     if name == "look":  # its tables are made of rounded parts, and are stored too

@@ -15,7 +15,7 @@ from ps3_ros.answer import Answer
 from ps3_ros.ask import AskDetail, Asker
 from ps3_ros.bundle import Bundle, Settings, TensorSpec, contract
 
-from .views import View
+from .views import View, by_frame
 
 # Rows: of the region graph's runs in an answer, the first (tokens one by one, 256 rows) and those of the answer's regions are kept.
 SMALL_MASK = 64
@@ -113,15 +113,22 @@ def run_cases(module: nn.Module, cases: Sequence[Case], folder: Path) -> list[Ca
 
 
 def ask_views(bundle: Bundle, backend, views: Sequence[View]) -> list[Outcome]:
-    """One look at every view with its query, through the robot's own code. backend: a name, or one that is open."""
+    """One look at every view with its query, through the robot's own code. backend: a name, or one that is open.
+
+    Torch's cases are those of the first question of each frame.
+    """
     asker, outcomes = Asker(bundle, backend=backend), []
-    for view in views:
-        asker.set_frame(view.frame())
-        outcomes.append(Outcome(view, asker.ask(view.query), asker.detail))
-        if isinstance(backend, TorchBackend):
+    cases = backend.cases if isinstance(backend, TorchBackend) else None
+    for frame in by_frame(views):
+        if cases:
+            backend.cases = cases
             backend.seen.clear()
-            if backend.cases:
-                backend.cases.forget_arrays()
+        asker.set_frame(frame[0].frame())
+        for view in frame:
+            outcomes.append(Outcome(view, asker.ask(view.query), asker.detail))
+            if cases:
+                backend.cases = None
+                cases.forget_arrays()
     return outcomes
 
 

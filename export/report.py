@@ -33,7 +33,7 @@ def markdown(manifest: Manifest, limits: Limits, views: Sequence[ViewFigures], w
     lines = [
         f"# Parity of {manifest.model_name}, {manifest.precision}",
         "",
-        f"The bundle beside its checkpoint in torch, {gate['views']} views, answers by {backend}.",
+        f"The bundle beside its checkpoint in torch, {gate['questions']} questions on {gate['views']} frames, answers by {backend}.",
         "",
         *verdict,
         "",
@@ -42,11 +42,13 @@ def markdown(manifest: Manifest, limits: Limits, views: Sequence[ViewFigures], w
         f"| selected patches the same, ties aside (mean) | {gate['overlap_ties']:.2%} | at least {limits.overlap:.1%} |",
         f"| the same with ties counted against it | {gate['overlap']:.2%} | |",
         f"| worst view, ties aside | {gate['overlap_least']:.2%} | |",
-        f"| best region is another one (IoU under {SAME_BOX}), of {gate['found_views']} finds | {gate['moved']:.0%} "
-        f"| at most {limits.moved:.0%} |",
-        f"| views whose `found` changes | {gate['found_changed']} of {gate['views']} | |",
+        f"| best region is another one (IoU under {SAME_BOX}), of {gate['found_views']} finds | {gate['moved']:.1%} "
+        f"| at most {limits.part:.0%} |",
+        f"| questions whose `found` changes | {gate['found_changed']} of {gate['questions']} | |",
         f"| shift of the best region's box, median | {gate['shift_median_px']:g} px | |",
-        f"| change of the best score, largest | {gate['score_change']:.4f} | at most {limits.score:g} |",
+        f"| change of the best score: more than {limits.score:g} | {sum(not v.score <= limits.score for v in views) / len(views):.1%} "
+        f"| at most {limits.part:.0%} |",
+        f"| the same: mean, largest | {gate['score_change_mean']:.4f}, {gate['score_change']:.4f} | |",
         "",
         "| graph | output | relative error, random | real | cosine, least |" + (" int8 |" if manifest.quantization else ""),
         "|---|---|---|---|---|" + ("---|" if manifest.quantization else ""),

@@ -1,13 +1,13 @@
 """What comes with a checkpoint besides its weights: tokenizer, licence, and the questions its tokenizer can take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from ps3_ros.bundle import Settings
 from ps3_ros.errors import CheckpointError, QueryError
-from ps3_ros.text import TextEncoder
+from ps3_ros.text import TextEncoder, check_query
 
 NOTICE = (
     "The exporter was not told these weights' licence: it is the checkpoint's own. "
@@ -48,6 +48,19 @@ def fitting(tokenizer: Path, queries: Sequence[str], settings: Settings) -> list
     if not found:
         raise CheckpointError(f"tokenizer {str(tokenizer)!r} does not fit this model: {refusal}")
     return found
+
+
+def fits(tokenizer: Path, settings: Settings) -> Callable[[str], bool]:
+    """Whether the robot would take a query, as a function."""
+    encoder = TextEncoder(tokenizer, settings, run=None)
+
+    def would_take(query: str) -> bool:
+        try:
+            return bool(encoder.tokens(check_query(query)))
+        except QueryError:
+            return False
+
+    return would_take
 
 
 def license_entry(license: Mapping[str, str] | str | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from ps3_ros.bundle import Bundle
 
 from .memory import give_back
 from .reference import Outcome
-from .views import View
+from .views import View, by_frame
 
 STAGES = ({"text"}, {"glance", "select"}, {"look", "region"})
 
@@ -45,14 +45,15 @@ class Staged:
 def ask_in_stages(bundle: Bundle, name: str, views: Sequence[View], work: Path) -> list[Outcome]:
     """As reference.ask_views by the CPU backend `name`, with each graph opened once and the weights of one stage in memory at a time.
 
-    work: a folder for keys and values. Each view's frame stays in memory until the end.
+    work: a folder for keys and values. Each frame stays in memory until the end.
     """
     first = Asker(bundle, backend=Staged(bundle, name, work))
     first.encoder.text(list(dict.fromkeys(view.query for view in views)))
-    askers = [first.beside() for _ in views]
-    for asker, view in zip(askers, views, strict=True):
-        asker.set_frame(view.frame())
+    frames = by_frame(views)
+    askers = [first.beside() for _ in frames]
+    for asker, frame in zip(askers, frames, strict=True):
+        asker.set_frame(frame[0].frame())
     outcomes = []
-    for asker, view in zip(askers, views, strict=True):
-        outcomes.append(Outcome(view, asker.ask(view.query), asker.detail))
+    for asker, frame in zip(askers, frames, strict=True):
+        outcomes += [Outcome(view, asker.ask(view.query), asker.detail) for view in frame]
     return outcomes

@@ -1,11 +1,15 @@
 """Real frames to compare and calibrate on: whole pictures, then crops of them, at one frame size.
 
-A view is a frame with a question. The views a bundle is judged on and those it is calibrated on are never the same crops.
+A view is a frame with a question: one of the picture's own captions where it has some, so that there is something to find. The frames a
+bundle is judged on and those it is calibrated on are never the same crops.
 """
 
+import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -30,7 +34,7 @@ class View:
     data: bytes | None  # None: the made picture
     part: float  # of the largest window of the frame's aspect; 1 = the whole picture
     size: tuple[int, int] | None  # (width, height) px of the frame; None = the picture's own
-    seed: int
+    seed: int  # unlike that of every other frame of its kind
     query: str
 
     def frame(self) -> Frame:
@@ -40,12 +44,22 @@ class View:
         return Frame(fit(pixels, size, self.part, np.random.default_rng(self.seed)), 0, self.name)
 
 
-def make_views(sources: Sequence[Path], count: int, size: tuple[int, int] | None, queries: Sequence[str], part: int = 0) -> list[View]:
-    """`count` views of the pictures that `sources` name; the same for the same arguments.
+def make_views(
+    sources: Sequence[Path],
+    count: int,
+    size: tuple[int, int] | None,
+    queries: Sequence[str],
+    part: int = 0,
+    questions: int = 1,
+    fits: Callable[[str], bool] = bool,
+) -> list[View]:
+    """`questions` views of each of `count` frames of the pictures that `sources` name, a frame's one after the other; the same for the
+    same arguments.
 
     sources: image files, folders of them, or WebDataset shards (.tar); none = the source tree's samples, else one made picture.
-    size: (width, height) px of every view; None = each picture's own. part: 0 to be judged on (whole pictures first), 1 to calibrate on
-    (other pictures where there are four or more, every second one whole; else crops alone). Raises CheckpointError.
+    size: (width, height) px of every view; None = each picture's own. queries: asked where a picture has too few captions of its own that
+    `fits` takes. part: 0 to be judged on (whole pictures first), 1 to calibrate on (other pictures where there are four or more, every
+    second one whole; else crops alone). Raises CheckpointError.
     """
     pictures = list(read_pictures(sources, 2 * count))
     apart = len(pictures) >= 4
@@ -54,12 +68,19 @@ def make_views(sources: Sequence[Path], count: int, size: tuple[int, int] | None
     random = np.random.default_rng(1000 + part)
     views = []
     for n in range(count):
-        name, data = pictures[n % len(pictures)]
+        name, data, captions = pictures[n % len(pictures)]
         # To calibrate: an enlarged crop is smoother than a frame, which would make the ranges too tight.
         whole = n < len(pictures) if part == 0 else apart and n % 2 == 0
         share = 1.0 if whole else float(random.uniform(MIN_CROP, MAX_CROP))
-        views.append(View(name if whole else f"{name}-crop{n}", data, share, size, 2 * n + part, queries[n % len(queries)]))
+        asked = list(filter(fits, captions))[:questions]
+        asked += [queries[(n * questions + k) % len(queries)] for k in range(questions - len(asked))]
+        views += [View(name if whole else f"{name}-crop{n}", data, share, size, 2 * n + part, query) for query in asked]
     return views
+
+
+def by_frame(views: Sequence[View]) -> list[list[View]]:
+    """Views that follow each other and show the same frame, together."""
+    return [list(same) for _, same in groupby(views, key=lambda view: (view.name, view.seed))]
 
 
 def decode(name: str, data: bytes) -> np.ndarray:
@@ -84,16 +105,20 @@ def fit(pixels: np.ndarray, size: tuple[int, int], part: float, random) -> np.nd
     return cv2.resize(cut, size, interpolation=cv2.INTER_AREA if size[0] < cut.shape[1] else cv2.INTER_CUBIC)
 
 
-def read_pictures(sources: Sequence[Path], most: int) -> Iterator[tuple[str, bytes | None]]:
-    """(name, the file's bytes) of the first `most` pictures, in the order of their names. Raises CheckpointError."""
+def read_pictures(sources: Sequence[Path], most: int) -> Iterator[tuple[str, bytes | None, list[str]]]:
+    """(name, the file's bytes, its captions) of the first `most` pictures, in the order of their names. Raises CheckpointError.
+
+    Captions are those of the JSON of the same name: beside a file, in the same shard, or in the shard of that number in `text_boxes`
+    beside the shard's folder `images`.
+    """
     sources = [Path(source) for source in sources] or sorted((Path(__file__).resolve().parent.parent / "samples").glob("*.jpg"))
     if not sources:
-        yield "made", None
+        yield "made", None, []
     count = 0
     for source in sources:
         found = 0
-        for name, data in _files(source):
-            yield Path(name).stem, data
+        for name, data, label in _files(source):
+            yield Path(name).stem, data, read_captions(label)
             found, count = found + 1, count + 1
             if count >= most:
                 return
@@ -101,22 +126,41 @@ def read_pictures(sources: Sequence[Path], most: int) -> Iterator[tuple[str, byt
             raise CheckpointError(f"{str(source)!r} has no pictures ({', '.join(PICTURES)}): give image files, folders or .tar shards")
 
 
-def _files(source: Path) -> Iterator[tuple[str, bytes]]:
+def read_captions(label: bytes | None) -> list[str]:
+    """What a picture's JSON says is in it: the texts of a training label, or the queries of a sample; none where it says nothing."""
+    try:
+        content = json.loads(label or b"{}")
+    except ValueError:
+        return []
+    content = content if isinstance(content, dict) else {}
+    texts = content.get("text") or [entry.get("query") for entry in content.get("queries", []) if isinstance(entry, dict)]
+    return [text for text in texts if isinstance(text, str) and text.strip()] if isinstance(texts, list) else []
+
+
+def _files(source: Path) -> Iterator[tuple[str, bytes, bytes | None]]:
+    """(name, bytes, its JSON's bytes) of the pictures of a source."""
     if source.is_dir():
         inner = sorted(p for p in source.rglob("*") if p.suffix.lower() in (*PICTURES, ".tar"))
         for path in inner:
             yield from _files(path)
     elif source.suffix.lower() == ".tar" and source.is_file():
         try:
-            with tarfile.open(source) as shard:
-                for member in shard:
+            with ExitStack() as opened:
+                shard = opened.enter_context(tarfile.open(source))
+                beside = source.parent.parent / "text_boxes" / source.name
+                apart = source.parent.name == "images" and beside.is_file()
+                labels = opened.enter_context(tarfile.open(beside)) if apart else shard
+                names = {member.name for member in labels if member.isfile()}
+                for member in shard.getmembers():
                     if member.isfile() and Path(member.name).suffix.lower() in PICTURES:
-                        yield member.name, shard.extractfile(member).read()
+                        label = str(Path(member.name).with_suffix(".json"))
+                        yield member.name, shard.extractfile(member).read(), labels.extractfile(label).read() if label in names else None
         except tarfile.TarError as error:
             reason = str(error).splitlines()[0]
             raise CheckpointError(f"{str(source)!r} is not a tar file ({reason}): make or fetch the shard again") from error
     elif source.is_file():
-        yield str(source), source.read_bytes()
+        label = source.with_suffix(".json")
+        yield str(source), source.read_bytes(), label.read_bytes() if label.is_file() else None
     else:
         raise CheckpointError(f"frame {str(source)!r} does not exist: give image files, folders or .tar shards")
 

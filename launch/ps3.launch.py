@@ -18,7 +18,7 @@ ARGUMENTS = {
     "cameras": ("", "names of several cameras with commas between; empty leaves it to the parameter file"),
     "transport": ("", "raw or compressed; empty leaves it to the parameter file"),
     "bundle": ("", "folder of the model bundle; empty leaves it to the parameter file"),
-    "backend": ("", "onnxruntime:cpu, onnxruntime:cuda or onnxruntime:tensorrt; empty leaves it to the parameter file"),
+    "backend": ("", "auto, onnxruntime:cpu, openvino:cpu, onnxruntime:cuda, tensorrt; empty leaves it to the parameter file"),
     "params_file": ("", "parameter file; empty for config/ps3.yaml"),
     "namespace": ("", "namespace of the node and its topics"),
     "autostart": ("", "true or false: configure and activate at the start; empty leaves it to the parameter file"),

@@ -238,7 +238,7 @@ def run_export(arguments) -> int:
 def _model_options(parser, defaults: bool = True):
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="model to run (default: the nano that comes with the package)")
     parser.add_argument(
-        "--backend", default="onnxruntime:cpu" if defaults else None, help="onnxruntime:cpu, onnxruntime:cuda or onnxruntime:tensorrt"
+        "--backend", default="onnxruntime:cpu" if defaults else None, help="auto, onnxruntime:cpu, openvino:cpu, onnxruntime:cuda, tensorrt"
     )
     parser.add_argument("--threads", type=int, default=0 if defaults else None, help="CPU threads (default: the runtime's choice)")
 

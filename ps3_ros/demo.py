@@ -264,7 +264,9 @@ def _parser():
         "--out", type=Path, default=Path("demo_out"), metavar="DIR", help="where pictures and answers.jsonl go (default: demo_out)"
     )
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="model to run (default: the nano that comes with the package)")
-    parser.add_argument("--backend", metavar="NAME", help="onnxruntime:cpu, onnxruntime:cuda or onnxruntime:tensorrt (default: the node's)")
+    parser.add_argument(
+        "--backend", metavar="NAME", help="auto, onnxruntime:cpu, openvino:cpu, onnxruntime:cuda, tensorrt (default: the node's)"
+    )
     parser.add_argument("--domain", type=_domain, metavar="N", help="ROS domain, 0 to 101 (default: one of its own)")
     return parser
 

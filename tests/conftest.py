@@ -92,7 +92,7 @@ def _export(checkpoint: Path, out: Path) -> Path:
 
     frame = out.parent / f"{out.name}.png"
     cv2.imwrite(str(frame), np.random.default_rng(3).integers(0, 256, (360, 640, 3), dtype=np.uint8))
-    return export_checkpoint(checkpoint, out, frames=[frame], views=4, license="Apache-2.0 (random weights)")
+    return export_checkpoint(checkpoint, out, frames=[frame], views=4, questions=1, license="Apache-2.0 (random weights)")
 
 
 @pytest.fixture(scope="session")

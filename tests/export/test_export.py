@@ -84,6 +84,7 @@ def test_a_tokenizer_of_another_model_is_refused(tiny_checkpoint, tmp_path):
         {"storage": "tiny"},
         {"max_patches": 0},
         {"views": 0},
+        {"questions": 0},
         {"precision": "fp8"},
         {"target": "dla"},
         {"precision": "fp16", "storage": "fp32"},

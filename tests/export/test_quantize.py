@@ -96,7 +96,7 @@ def test_the_bundle_passes_the_gate_and_says_what_is_int8(int8_bundle, tiny_bund
     manifest = load_bundle(int8_bundle).manifest
     assert manifest.precision == "int8" and not manifest.drift and manifest.gate["overlap_ties"] >= 0.95
     assert set(manifest.quantization) == set(manifest.graphs) and set(manifest.quantization.values()) <= set(int8.SCHEMES)
-    assert manifest.quantization["look"] == "linear" and manifest.quantization["text"] == "weights"
+    assert manifest.quantization["look"] == "linear" and manifest.quantization["text"] == "none"
     graph = onnx.load(str(int8_bundle / "look.onnx"), load_external_data=False).graph
     kinds = Counter(node.op_type for node in graph.node)
     assert kinds["QuantizeLinear"] >= 4 * manifest.settings.layers

@@ -1,13 +1,14 @@
 """Views: real pixels, the same every time, never the same for the gate and for calibration."""
 
 import io
+import json
 import tarfile
 
 import cv2
 import numpy as np
 import pytest
 
-from ps3_export.views import View, make_views, parse_size, read_pictures, textured_frame
+from ps3_export.views import View, by_frame, make_views, parse_size, read_pictures, textured_frame
 from ps3_ros.errors import CheckpointError
 
 
@@ -50,7 +51,32 @@ def test_a_shard_is_read_as_a_folder_is(folder, tmp_path):
             member = tarfile.TarInfo(name)
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    assert [name for name, _ in read_pictures([shard], 9)] == ["x"]
+    assert [(name, captions) for name, _, captions in read_pictures([shard], 9)] == [("x", [])]
+
+
+def test_a_frame_is_asked_for_what_its_label_says_and_then_for_anything(folder):
+    (folder / "0.json").write_text(json.dumps({"text": ["the mug", "  ", 3, "a clock"], "box": [[0, 0, 9, 9]] * 4}))
+    (folder / "2.json").write_text(json.dumps({"queries": [{"query": "stop sign"}]}))
+    (folder / "4.json").write_text("no JSON")
+    views = make_views([folder], 3, None, ["a", "b"], questions=2, fits=lambda query: query != "a clock")
+    assert [[view.query for view in frame] for frame in by_frame(views)] == [["the mug", "a"], ["stop sign", "a"], ["a", "b"]]
+
+
+def test_captions_of_a_data_set_lie_in_shards_beside_those_of_its_pictures(folder, tmp_path):
+    (tmp_path / "0.png").unlink()
+    for stream, name, data in (("images", "1.png", (folder / "1.png").read_bytes()), ("text_boxes", "1.json", b'{"text": ["a key"]}')):
+        (tmp_path / "set" / stream).mkdir(parents=True)
+        with tarfile.open(tmp_path / "set" / stream / "00000.tar", "w") as tar:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    assert [(name, captions) for name, _, captions in read_pictures([tmp_path / "set" / "images"], 9)] == [("1", ["a key"])]
+
+
+def test_views_of_one_frame_come_together(folder):
+    views = make_views([folder], 5, None, ["a", "b", "c"], questions=3)
+    assert [len(frame) for frame in by_frame(views)] == [3] * 5
+    assert [view.query for view in by_frame(make_views([folder], 2, None, ["a", "b", "c"], questions=2))[1]] == ["c", "a"]
 
 
 @pytest.mark.parametrize("name", ["nothing.jpg", "notes.txt", "empty", "bad.tar"])
