@@ -128,12 +128,12 @@ def test_the_shipped_bundle_reads_back_as_the_model_it_was():
     encoder = Encoder(load_bundle(default_bundle(), check_hashes=False), threads=1)
     settings = load_bundle(default_bundle(), check_hashes=False).manifest.settings
     frame = Frame(np.random.default_rng(0).integers(0, 255, (540, 960, 3)).astype(np.uint8))
-    glance, words = encoder.glance(frame), encoder.text(["the red mug"])
+    glance, words = encoder.glance(frame), encoder.text(["red mug"])
     plan = FramePlan.of(frame.height, frame.width, settings)
     chosen = select(encoder.relevance(glance, words, 0), plan, 64)
     look = encoder.look(glance, chosen)
     mask = np.arange(look.tokens.shape[-2])[None] < 20
-    ids = torch.tensor([_ids("the red mug")])
+    ids = torch.tensor([_ids("red mug")])
     position = np.concatenate([plan.positions(s, patches) for s, patches in enumerate(chosen.patches)])
     with torch.inference_mode():
         v, text = model.vision_model, model.text_model(ids)
