@@ -53,7 +53,7 @@ def test_another_cell_counts_unless_it_ties(outcome):
 
 def test_a_region_as_good_as_the_best_may_take_its_place(outcome):
     far = (200, 200, 232, 240)
-    expected = outcome(ramp(), others=[(far, 0.495)])  # a tie for int8 (0.01), not for fp16 (0.002)
+    expected = outcome(ramp(), others=[(far, 0.46)])  # as good for int8 (0.05), not for fp16 (0.03)
     (tied,) = compare_outcomes([expected], [outcome(ramp(), box=far, score=0.5)], INT8)
     (moved,) = compare_outcomes([expected], [outcome(ramp(), box=far, score=0.5)], LIMITS["fp16"])
     assert (tied.iou, tied.shift) == (1, 0) and (moved.iou, moved.shift) == (0, 208)
