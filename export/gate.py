@@ -27,7 +27,7 @@ LIMITS = {
     "fp32": Limits(error=1e-4, cosine=0.99999, overlap=0.999, tie=1e-5, score=1e-3, part=0.0),
     "stored": Limits(error=0.25, cosine=0.99, overlap=0.98, tie=5e-3, score=0.05, part=0.06),
     "fp16": Limits(error=0.03, cosine=0.999, overlap=0.98, tie=2e-3, score=0.03, part=0.03),
-    "int8": Limits(error=0.5, cosine=0.98, overlap=0.95, tie=1e-2, score=0.1, part=0.06),
+    "int8": Limits(error=0.5, cosine=0.98, overlap=0.95, tie=1e-2, score=0.1, part=0.1),
 }
 EXACT = 1e-4
 NEAR = 0.05  # of score: two regions of the checkpoint that are no further apart are each as good an answer

@@ -112,8 +112,8 @@ def test_each_limit_of_an_answer_can_be_missed(outcome, change, words):
     [
         ("int8", 2, 1, True),  # one of few is allowed
         ("int8", 2, 2, False),
-        ("int8", 50, 3, True),  # 6%
-        ("int8", 50, 4, False),
+        ("int8", 50, 5, True),  # 10%
+        ("int8", 50, 6, False),
         ("fp16", 100, 3, True),  # 3%
         ("fp16", 100, 4, False),
         ("fp32", 16, 1, False),  # none is allowed
