@@ -50,7 +50,10 @@ def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) 
     if _is_done(folder, loop, resume):
         return loop.steps
     model = _start(folder, resume, settings, lambda: initial_model(settings)).to(device)
-    banks, sentences = _banks(settings, model, loop.steps)
+    with distributed.first_rank_first():
+        sentences = caption_vectors(settings, model)
+        banks = _banks(settings, sentences, loop.steps)
+    sentences = _kept_by_first(sentences)
     cut = settings_of(model.config)
     return fit(
         model,
@@ -115,10 +118,11 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     frame_cache.check_cache(frames, cut)
     replay = settings.pretrain.get("replay")
     before = (settings.warm_start or {}).get("loop", {}).get("steps", 0)  # so that banks go on from the first stage's last one
-    banks, sentences = _banks(settings, model, before + loop.steps, before) if replay else (None, caption_vectors(settings, model))
     with distributed.first_rank_first():
-        sentences = sentences if distributed.is_first() else caption_vectors(settings, model)
+        sentences = caption_vectors(settings, model)
+        banks = _banks(settings, sentences, before + loop.steps, before) if replay else None
         sentences.add(frame_texts([*index, *kept], batch.captions))
+    sentences = _kept_by_first(sentences)
     sentences.to(device)
 
     def make(step: int) -> Any:
@@ -222,18 +226,19 @@ def frame_texts(lines: list[dict], mode: str) -> set[str]:
     return {text for texts in groups for text in (*texts[:1], *caption_choices(texts, mode))}
 
 
-def _banks(settings: RunSettings, model: PS3, last: int, first: int = 0) -> tuple[Any, Sentences]:
-    """The banks of cut-outs for the steps from `first` to `last`, the first of them made by the first rank, and the vectors of their
-    captions.
-    """
+def _banks(settings: RunSettings, sentences: Sentences, last: int, first: int = 0) -> Any:
+    """The banks of cut-outs for the steps from `first` to `last`, the first of them made, its captions' vectors in `sentences`."""
     from .banks import Banks
 
     given = settings.warm_start or {}
-    with distributed.first_rank_first():
-        sentences = caption_vectors(settings, model)
-        banks = Banks(Path(settings.cache), given.get("looks_each", 36), settings.seed, sentences, given.get("renew_bank", 0), last - 1)
-        banks.at(first)
-    return banks, sentences
+    banks = Banks(Path(settings.cache), given.get("looks_each", 36), settings.seed, sentences, given.get("renew_bank", 0), last - 1)
+    banks.at(first)
+    return banks
+
+
+def _kept_by_first(sentences: Sentences) -> Sentences:
+    """What later banks add is written to disk by the first rank alone."""
+    return sentences if distributed.is_first() else sentences.in_memory()
 
 
 def _rng(*seed: int) -> np.random.Generator:
