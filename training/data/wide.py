@@ -10,6 +10,9 @@ import unicodedata
 import zlib
 from pathlib import Path
 
+from . import stamps
+from .objects import HELD_OUT
+
 HELD_OUT_SHARE = 8  # one name in so many
 
 # Emoji by code point, as "place group metres: first-last ...". Faces, persons, hands, flags, arrows, symbols and skies are left out.
@@ -104,8 +107,15 @@ def rows(places, taken):
         found += _emoji(places["emoji"], taken)
     if "model" in places:
         found += _models(places["model"], taken)
-    names = set()
-    return [row for row in found if not (row[0] in names or names.add(row[0]))]
+    rows_of = {}
+    for row in found:
+        rows_of.setdefault(row[0], row)
+    if "tux" in places:
+        held = {name for name in rows_of if held_out(name)} | set(HELD_OUT)
+        for row in stamps.rows(places["tux"], taken, held):
+            known = rows_of.get(row[0])
+            rows_of[row[0]] = (*known[:-1], known[-1] + row[-1]) if known else row
+    return list(rows_of.values())
 
 
 def held_out(name):

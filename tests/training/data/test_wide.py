@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ps3_training.data import wide
+from ps3_training.data import stamps, wide
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,37 @@ def test_every_eighth_name_is_held_out_and_stays_so():
 )
 def test_wider_names(name, kind, wider):
     assert wide.wider(name, kind, {"car", "racing car", "sign"}) == wider
+
+
+@pytest.mark.parametrize(
+    "sentence, name",
+    [
+        ("A frog.", "frog"),
+        ("A pair of blue jeans.", "blue jeans"),
+        ("A calculator.  6x7=42", "calculator"),
+        ("A peacock (a male peafowl).", "peacock"),
+        ("A knight’s helmet.", "knight's helmet"),
+        ("Say cheese!", ""),
+        ("A hat worn by a university student.", ""),
+        ("A “Granny Smith” apple.", "granny smith apple"),
+    ],
+)
+def test_stamp_names(sentence, name):
+    assert stamps.stamp_name(sentence) == name
+
+
+def test_a_stamp_is_a_thing_or_one_more_picture_of_one(tmp_path):
+    emoji, tux = tmp_path / "emoji", tmp_path / "tux"
+    emoji.mkdir()
+    (emoji / "1f981.webp").touch()  # lion face
+    words = {"animals/cats/lion": "A lion.", "animals/cats/cheetah": "A cheetah.", "animals/goat": "A goat.", "people/king": "A king."}
+    for place, sentence in {**words, "household/tools/hammer": "A hammer.", "animals/birds/snowy_owl": "A snowy owl."}.items():
+        (tux / place).parent.mkdir(parents=True, exist_ok=True)
+        (tux / f"{place}.png").touch()
+        (tux / f"{place}.txt").write_text(f"{sentence}\n")
+    (tux / "animals/untold.png").touch()
+    found = {row[0]: row for row in wide.rows({"emoji": emoji, "tux": tux}, {"hammer"})}
+    assert sorted(found) == ["cheetah", "goat", "lion"]  # the owl of the table is held out; people are no things
+    assert [kind for kind, _ in found["lion"][-1]] == ["emoji", "tux"] and found["cheetah"][1:5] == ("any", "animal", 0.6, "room")
+    assert wide.held_out("goat") and stamps.rows(tux, set(), {"goat", "owl"})[0][0] == "cheetah"
+    assert stamps.resembles("mountaingoat", {"goat"}) and not stamps.resembles("mantis", {"man"})
