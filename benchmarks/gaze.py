@@ -89,7 +89,7 @@ def run_sequence(asker, sequence, seed: int, budgets: tuple, bar) -> list:
                 answer = ask(asker, sequence.query, budget, way, guide)
                 start = perf_counter()
                 if gaze is not None:
-                    gaze.learn(answer.regions, asker.detail.selection, asker.detail.plan)
+                    gaze.learn(answer.regions, asker.detail.canvas)
                 spent += perf_counter() - start
                 if box is not None:
                     seen = recall(box, asker.detail.selection, asker.detail.plan)

@@ -13,7 +13,7 @@ from .close_up import Closer, split_budget
 from .encoder import Encoder
 from .errors import FrameError, QueryError
 from .frame import Frame, FramePlan
-from .regions import find_regions
+from .regions import Canvas, find_regions, look_canvas
 from .seen import Seen
 from .selection import Guide, Selection, combine_prior, fine_relevance, select, select_guided
 from .still import Still
@@ -25,12 +25,13 @@ MAX_LOOKS = 256  # a 16384 px frame has fewer patches than that many looks of an
 
 @dataclass(frozen=True, eq=False)
 class AskDetail:
-    """What an overlay needs of the last answer. relevance: float32 [g, g], with the prior in it."""
+    """What an overlay and a gaze need of the last answer. relevance: float32 [g, g], with the prior in it."""
 
     relevance: np.ndarray
     selection: Selection
     plan: FramePlan
     regions: tuple  # of answer.Region
+    canvas: Canvas | None = None  # what was looked at, and how well it matches the question; None without a look
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,19 +219,21 @@ class Asker:
     def _answer(self, question, taken, looks, allowed, ms, final, close_ups=0):
         """Answer from the patches of `taken`, all of them in question.seen, and close-ups. ms: what was spent; this adds to it."""
         mark, glance, labels = perf_counter(), question.seen.glance, question.labels
-        regions, by_label, used = [], [], taken.count
+        regions, by_label, used, canvas = [], [], taken.count, None
         if looks:
             look, embeddings = question.seen.gather(taken)
             embed = lambda mask: self.encoder.embed(look, mask)  # noqa: E731
             vectors, relevance = question.vectors.text, question.relevance
             encode = partial(question.seen.encode_close_ups, together=question.further)  # those are for answers that cost little
             closer = Closer(self.encoder, glance, vectors, close_ups, encode)
-            regions, by_label = find_regions(look, glance.plan, relevance, vectors, labels, embeddings, embed, question.maps, closer)
+            canvas = look_canvas(look, glance.plan, vectors, embeddings)
+            maps, plan = question.maps, glance.plan
+            regions, by_label = find_regions(look, plan, relevance, vectors, labels, embeddings, embed, maps, closer, canvas)
             used += closer.patches
         ranked = np.argsort(-by_label, kind="stable") if looks and len(labels) > 1 else []
         looked, stamp = looked_fraction(taken, glance.plan), glance.frame.stamp_ns
         ms["region"] += _ms(mark)
-        self.detail = AskDetail(question.relevance, taken, glance.plan, tuple(regions))
+        self.detail = AskDetail(question.relevance, taken, glance.plan, tuple(regions), canvas)
         return Answer(
             query=question.query,
             found=bool(regions) and regions[0].score >= self.settings.found_threshold,

@@ -1,12 +1,13 @@
 """Gaze across frames: what a standing query's last answers found, and where they looked in vain, guide its next look. No ROS import.
 
-Regions that counted as found and places that were looked at in vain are carried along by the picture's own motion (flow.py), and weigh for
-and against a place beside the next frame's relevance, which is taken patch by patch (selection.Guide). docs/performance.md says what each
-part gains.
+A look sees far more than the glance that chose it. What it made of each place, and the regions that counted as found, are carried along by
+the picture's own motion (flow.py), and weigh for and against a place beside the next frame's relevance, which is taken patch by patch
+(selection.Guide). docs/performance.md says what each part gains.
 """
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from .flow import estimate_flow, grey_image
@@ -15,8 +16,12 @@ from .selection import Guide
 FINER = 4  # places of a gaze a cell's side: 40 x 22 px of a 4K frame at 24 cells
 KEPT = 3  # regions that are remembered
 FOUND_WORTH, MOST = 0.5, 1.5  # of the logit by which a region's score was above the threshold of what counts as found; the most it adds
-VAIN_WORTH = 0.1  # logit, against a place that was just looked at in vain: a tie breaker, as answers miss things that they look at
-FADING = 0.8  # of both, a frame
+FOUND_FADING = 0.8  # of that, a frame
+WIDER = 1.4  # a remembered region's sides are raised this much wider: boxes are seldom as large as the thing
+SEEN_WORTH, SEEN_MOST = 0.5, 2.0  # of the logit by which a patch matched better or worse than the turning point; the most either way
+TURNING = 0.2  # between what was looked at in the median and its best patch: from here on a match speaks for a place
+REACH = 2  # patches around one that speaks for its place: the rest of the thing
+SEEN_FADING = 0.9  # of both, a frame
 SAME = 0.3  # of the smaller of two boxes covered by the other, from which on they are one thing
 MAX_GAZES = 64  # of one camera; the one that was asked longest ago goes first
 
@@ -45,7 +50,7 @@ class Gaze:
     def forget(self):
         """As before the first frame."""
         side = FINER * self.settings.grid
-        self.regions, self.vain = [], np.zeros((side, side), np.float32)
+        self.regions, self.seen = [], np.zeros((side, side), np.float32)  # seen: logit that a place's last look adds, faded
 
     @property
     def boxes(self):
@@ -59,22 +64,24 @@ class Gaze:
             return
         moved = np.clip(flow.moved(self.boxes), 0, np.array(self.size * 2, np.float64))
         pairs = zip(moved, self.regions, strict=True)
-        self.regions = [Remembered(box, FADING * region.worth) for box, region in pairs if (box[2:] - box[:2]).min() >= 1]
-        self.vain = FADING * flow.carried(self.vain)
-        self.vain[flow.changed_at(self.vain.shape)] = 0  # something else is there now
+        self.regions = [Remembered(box, FOUND_FADING * region.worth) for box, region in pairs if (box[2:] - box[:2]).min() >= 1]
+        self.seen = SEEN_FADING * flow.carried(self.seen)
+        self.seen[flow.changed_at(self.seen.shape)] = 0  # something else is there now
 
     def guide(self, prior=None):
         """selection.Guide of the next look. prior: an outside one (prior.py), or None."""
-        gain = -VAIN_WORTH * self.vain
-        for region in sorted(self.regions, key=lambda region: region.worth):
-            gain[self._places(region.box)] = region.worth
+        gain = self.seen.copy()
+        for region in self.regions:
+            middle, half = (region.box[:2] + region.box[2:]) / 2, WIDER * (region.box[2:] - region.box[:2]) / 2
+            places = self._places(np.concatenate([middle - half, middle + half]))
+            gain[places] = np.maximum(gain[places], region.worth)
         return Guide(gain, prior)
 
-    def learn(self, regions, selection, plan):
-        """After an answer. regions: of answer.Region, best first; selection: the patches that were looked at (AskDetail)."""
-        if selection.count == 0:
+    def learn(self, regions, canvas):
+        """After an answer. regions: of answer.Region, best first; canvas: regions.Canvas of what was looked at, None without a look."""
+        if canvas is None:
             return
-        looked, threshold = self._looked(selection, plan), _logit(self.settings.found_threshold)
+        looked, threshold = self._at_places(canvas.looked), _logit(self.settings.found_threshold)
         found = [(region, _logit(region.score) - threshold) for region in regions]
         kept = [Remembered(np.array(r.box, np.float64), min(MOST, FOUND_WORTH * above)) for r, above in found if above > 0][:KEPT]
         for region in self.regions:
@@ -82,25 +89,31 @@ class Gaze:
             if not again and not any(_one(region.box, other.box) for other in kept):
                 kept.append(region)
         self.regions = sorted(kept, key=lambda region: -region.worth)[:KEPT]
-        self.vain[looked] = 1
-        for region in self.regions:
-            self.vain[self._places(region.box)] = 0
+        said = self._at_places(self._said(canvas))
+        self.seen = np.where(looked, said, np.where(said > 0, np.maximum(self.seen, said), self.seen))
+
+    def _said(self, canvas):
+        """What the look made of each patch of the finest grid and those around good ones: logit float32 [rows, cols], else -inf."""
+        match = canvas.match[canvas.looked]
+        usual = np.median(match)
+        turning = usual + TURNING * (match.max() - usual)
+        logit = SEEN_WORTH * self.settings.logit_scale * (canvas.match - turning)
+        said = np.where(canvas.looked, np.clip(logit, -SEEN_MOST, SEEN_MOST), -np.inf).astype(np.float32)
+        return cv2.dilate(said, np.ones((2 * REACH + 1,) * 2, np.uint8))
 
     def _places(self, box):
         """Index of a map's rows and columns under a box."""
-        n = len(self.vain)
+        n = len(self.seen)
         x1, y1, x2, y2 = np.asarray(box, np.float64) / np.array(self.size * 2) * n
         low = [int(np.clip(np.floor(v), 0, n - 1)) for v in (y1, x1)]
         high = [int(np.clip(np.ceil(v), 1, n)) for v in (y2, x2)]
         return tuple(slice(a, max(a + 1, b)) for a, b in zip(low, high, strict=True))
 
-    def _looked(self, selection, plan):
-        """Places whose middle is in a finest patch that was looked at: bool [n, n]."""
-        grid, n = plan.grids[-1], len(self.vain)
-        seen = np.zeros((grid.rows, grid.cols), bool)
-        seen.flat[selection.patches[-1]] = True
-        rows, cols = ((2 * np.arange(n) + 1) * m // (2 * n) for m in (grid.rows, grid.cols))
-        return seen[rows[:, None], cols]
+    def _at_places(self, values):
+        """Of an array over the finest patches, what stands at the middle of each place: [n, n]."""
+        n = len(self.seen)
+        rows, cols = ((2 * np.arange(n) + 1) * count // (2 * n) for count in values.shape)
+        return values[rows[:, None], cols]
 
 
 class Gazes:
@@ -129,10 +142,10 @@ class Gazes:
             del self._gazes[next(iter(self._gazes))]
         return gaze.guide(prior)
 
-    def learn(self, key, frame, regions, selection, plan):
+    def learn(self, key, frame, regions, canvas):
         """After the answer to a query about the newest frame; another frame's is left out."""
         if key in self._gazes and frame is self._frame:
-            self._gazes[key].learn(regions, selection, plan)
+            self._gazes[key].learn(regions, canvas)
 
     def _move_all(self, frame, settings, size):
         grey = grey_image(frame, settings.scales[0])

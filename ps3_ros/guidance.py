@@ -33,7 +33,7 @@ def attach(channel):
 
     def learn(answer, detail, frame):
         if answer.standing and answer.final and node.parameters_now().gaze:
-            gazes.learn(answer.id or answer.query, frame, detail.regions, detail.selection, detail.plan)
+            gazes.learn(answer.id or answer.query, frame, detail.regions, detail.canvas)
 
     channel.takes[IMAGE] = on_image
     channel.takes[REGIONS] = lambda message: put(REGIONS, lambda: prior_from_regions(message.data))

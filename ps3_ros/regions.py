@@ -54,17 +54,23 @@ class Component:
         return values[self.top : self.top + h, self.left : self.left + w]
 
 
-def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed, maps=None, closer=None):
+def look_canvas(look, plan, vectors, token_embeddings):
+    """Canvas of one question's look: a patch's match is that of the label it fits best. Arguments as of find_regions."""
+    match = np.einsum("ne,ce->nc", normalised(token_embeddings), normalised(vectors)).max(axis=1)
+    return project(match, look.selection, plan)
+
+
+def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed, maps=None, closer=None, canvas=None):
     """Regions of one question, best first: a list of answer.Region, and the best score of each label, float64 [C].
 
     look: encoder.Look, of at least one patch; relevance: float32 [g, g]; vectors: text embeddings of the labels, float32 [C, E], raw;
     token_embeddings: float32 [N, E], each token pooled alone; embed: function of a mask bool [R, N] that gives float32 [R, E].
     maps: float32 [C, g, g], the relevance of each label by itself, without a prior; None = `relevance` for all.
     closer: close_up.Closer, which looks again at the best candidates: a third of their match is then the close-up's.
+    canvas: look_canvas of the same, where it was made already.
     """
     settings, text = plan.settings, normalised(vectors)
-    token_match = np.einsum("ne,ce->nc", normalised(token_embeddings), text).max(axis=1)
-    canvas = project(token_match, look.selection, plan)
+    canvas = look_canvas(look, plan, vectors, token_embeddings) if canvas is None else canvas
     median = float(np.median(canvas.match[canvas.looked]))
     boxes = []
     for component in components(relevance, canvas, settings):

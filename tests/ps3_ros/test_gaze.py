@@ -1,4 +1,4 @@
-"""Gaze: what was found is looked at again where it has moved to, what was looked at in vain a little later, and a lost picture forgets."""
+"""Gaze: what was found or matched is looked at again where it has moved to, what did not match later, and a lost picture forgets."""
 
 from dataclasses import replace
 
@@ -11,8 +11,9 @@ from ps3_ros.bundle import default_bundle, load_bundle
 from ps3_ros.errors import Ps3Error
 from ps3_ros.flow import Flow
 from ps3_ros.frame import Frame, FramePlan
-from ps3_ros.gaze import MAX_GAZES, VAIN_WORTH, Gaze, Gazes
-from ps3_ros.selection import Guide, Selection, fine_relevance_map, relevance_map, select_guided
+from ps3_ros.gaze import MAX_GAZES, SEEN_MOST, Gaze, Gazes
+from ps3_ros.regions import Canvas
+from ps3_ros.selection import Guide, fine_relevance_map, relevance_map, select_guided
 
 from .test_flow import scene, view
 
@@ -35,12 +36,15 @@ def pan(dx):
     return Flow(np.array([[1, 0, dx], [0, 1, 0]], float), nothing, nothing, SIZE, np.zeros((384, 384), np.float32))
 
 
-def looked(plan, box):
-    """A selection of the finest patches under a box."""
-    rows = np.arange(box[1] * plan.grids[-1].rows // plan.height, box[3] * plan.grids[-1].rows // plan.height)
-    cols = np.arange(box[0] * plan.grids[-1].cols // plan.width, box[2] * plan.grids[-1].cols // plan.width)
-    patches = (rows[:, None] * plan.grids[-1].cols + cols).ravel()
-    return Selection((*(np.empty(0, np.int64) for _ in plan.grids[1:]), patches))
+def looked(plan, box, good=()):
+    """Canvas of a look at the finest patches under a box, which match a little; those under `good`, boxes too, match well."""
+    grid = plan.grids[-1]
+    match, seen = np.zeros((grid.rows, grid.cols), np.float32), np.zeros((grid.rows, grid.cols), bool)
+    for n, (x1, y1, x2, y2) in enumerate((box, *good)):
+        rows = slice(y1 * grid.rows // plan.height, y2 * grid.rows // plan.height)
+        cols = slice(x1 * grid.cols // plan.width, x2 * grid.cols // plan.width)
+        match[rows, cols], seen[rows, cols] = 0.5 if n else 0.01 * np.arange(cols.stop - cols.start) % 0.03, True
+    return Canvas(match, seen, np.zeros(match.shape, np.int64), (plan.height / grid.rows, plan.width / grid.cols))
 
 
 def region(box, score):
@@ -54,22 +58,31 @@ def at(gaze, x, y):
 
 
 def test_what_was_found_counts_more_where_it_has_moved_to(settings, plan):
-    gaze = Gaze(settings, SIZE)
-    gaze.learn([region((400, 300, 480, 360), 0.9), region((900, 300, 980, 360), 1e-3)], looked(plan, (320, 240, 1040, 420)), plan)
+    gaze, box = Gaze(settings, SIZE), (400, 300, 480, 360)
+    gaze.learn([region(box, 0.9), region((900, 300, 980, 360), 1e-3)], looked(plan, (320, 240, 1040, 420), [box]))
     first = at(gaze, 440, 330)
-    assert first > 1 and at(gaze, 940, 330) == pytest.approx(-VAIN_WORTH) and at(gaze, 100, 100) == 0
+    assert first > 1 and at(gaze, 940, 330) < -0.2 and at(gaze, 100, 100) == 0
     gaze.move(pan(160))
     assert 0.5 < at(gaze, 600, 330) < first and at(gaze, 440, 330) == 0 and np.allclose(gaze.boxes, [[560, 300, 640, 360]])
-    assert -VAIN_WORTH < at(gaze, 1100, 330) < 0  # fades, and moves along
-    gaze.learn([], looked(plan, (560, 240, 720, 420)), plan)  # looked at, and no longer found
-    assert len(gaze.boxes) == 0 and at(gaze, 600, 330) == pytest.approx(-VAIN_WORTH)
+    assert -SEEN_MOST < at(gaze, 1100, 330) < 0  # fades, and moves along
+    gaze.learn([], looked(plan, (560, 240, 720, 420), [(660, 400, 680, 420)]))  # looked at, and no longer found
+    assert len(gaze.boxes) == 0 and at(gaze, 600, 330) < 0
+
+
+def test_a_patch_that_matches_speaks_for_what_is_around_it_before_anything_was_found(settings, plan):
+    gaze = Gaze(settings, SIZE)
+    gaze.learn([], looked(plan, (600, 240, 800, 400), [(760, 300, 800, 340)]))
+    assert at(gaze, 780, 320) == SEEN_MOST and at(gaze, 806, 320) > 1  # its own place, and one beside it that was not looked at
+    assert at(gaze, 620, 260) < -0.5 and at(gaze, 900, 320) == 0
+    gaze.learn([], None)  # an answer from the glance alone teaches nothing
+    assert at(gaze, 780, 320) == SEEN_MOST
 
 
 def test_what_was_not_looked_at_again_is_kept_for_a_while_and_leaves_with_the_frame(settings, plan):
     gaze = Gaze(settings, SIZE)
-    gaze.learn([region((1100, 300, 1200, 360), 0.9)], looked(plan, (1040, 240, 1260, 420)), plan)
+    gaze.learn([region((1100, 300, 1200, 360), 0.9)], looked(plan, (1040, 240, 1260, 420)))
     gaze.move(pan(20))
-    gaze.learn([], looked(plan, (100, 100, 200, 200)), plan)
+    gaze.learn([], looked(plan, (100, 100, 200, 200)))
     assert at(gaze, 1170, 330) > 0.5
     gaze.move(pan(200))
     assert len(gaze.boxes) == 0
@@ -78,14 +91,14 @@ def test_what_was_not_looked_at_again_is_kept_for_a_while_and_leaves_with_the_fr
 @pytest.mark.parametrize("flow", [None, replace(pan(0), size=(640, 360))])  # another scene; another camera
 def test_all_is_forgotten_where_the_motion_cannot_be_told(settings, plan, flow):
     gaze = Gaze(settings, SIZE)
-    gaze.learn([region((400, 300, 480, 360), 0.9)], looked(plan, (320, 240, 1040, 420)), plan)
+    gaze.learn([region((400, 300, 480, 360), 0.9)], looked(plan, (320, 240, 1040, 420)))
     gaze.move(flow)
     assert not gaze.guide().gain.any() and len(gaze.boxes) == 0
 
 
 def test_a_place_that_changed_was_not_looked_at_in_vain(settings, plan):
     gaze, changed = Gaze(settings, SIZE), np.zeros((384, 384), np.float32)
-    gaze.learn([], looked(plan, (320, 240, 1040, 420)), plan)
+    gaze.learn([], looked(plan, (320, 240, 1040, 420), [(560, 300, 580, 320)]))
     changed[:, 192:] = 100
     gaze.move(replace(pan(0), changed=changed))
     assert at(gaze, 500, 330) < 0 and at(gaze, 900, 330) == 0
@@ -124,9 +137,9 @@ def test_one_asker_guided_from_frame_to_frame(settings):
         guide = gazes.guide("mug", settings, frame, np.full((3, 4), 0.25))
         answer = asker.ask("mug", tokens=64, prior=guide)
         assert 0 < answer.patches_used <= 64 and answer.looked_fraction > 0 and asker.detail.relevance.min() >= 0.25
-        gazes.learn("mug", frame, [region((400, 300, 480, 360), 0.9)], asker.detail.selection, asker.detail.plan)
+        gazes.learn("mug", frame, [region((400, 300, 480, 360), 0.9)], asker.detail.canvas)
         assert guide.gain.any() == (n == 1)
-    gazes.learn("mug", Frame(picture), [], asker.detail.selection, asker.detail.plan)  # of a frame that is gone
+    gazes.learn("mug", Frame(picture), [], asker.detail.canvas)  # of a frame that is gone
     assert gazes.guide("mug", settings, frame).gain.max() > 1 and not gazes.guide("cup", settings, frame).gain.any()
     for n in range(MAX_GAZES):
         gazes.guide(str(n), settings, frame)

@@ -142,7 +142,7 @@ def watch_two(parts, frames):
         desk.put_image(1)
         wait(lambda n=n: len(answers) == 2 * (n + 1))
         for _, answer, detail in answers[-2:]:
-            gazes.learn(answer.id, seen[-1], answer.regions, detail.selection, detail.plan)
+            gazes.learn(answer.id, seen[-1], answer.regions, detail.canvas)
     return [(answer.id, answer, detail) for _, answer, detail in answers]
 
 
