@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
@@ -257,6 +258,12 @@ def held_out(key: str, share: float) -> bool:
 def load_frame(folder: Path, line: dict) -> CachedFrame:
     """One frame of a cache; the selector's image is decoded here (about 15 ms)."""
     return frame_of(line, load_file(folder / f"{line['key']}.safetensors"))
+
+
+def load_glance(folder: Path, line: dict) -> np.ndarray:
+    """The glance image alone of one frame of a cache: uint8 [3, S, S]."""
+    with safe_open(folder / f"{line['key']}.safetensors", "numpy") as file:
+        return file.get_tensor("glance")
 
 
 def frame_of(line: dict, arrays: dict[str, np.ndarray]) -> CachedFrame:

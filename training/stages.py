@@ -1,4 +1,4 @@
-"""The stages of a run: `warm_start` (crops and mosaics), `cache` (frames decoded once), `pretrain` (4K frames)."""
+"""The stages of a run: `cache` (frames decoded once), `warm_start` (crops and mosaics), `pretrain` (4K frames)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .settings import RunSettings, section
 from .start import THRESHOLDS, caption_vectors, cut_settings, frozen, initial_model, start_thresholds, tokenizer_path
 
 CPU = torch.device("cpu")
-STAGES = ("warm_start", "cache", "pretrain")
+STAGES = ("cache", "warm_start", "pretrain")
 
 
 def device_of(settings: RunSettings) -> torch.device:
@@ -55,16 +55,33 @@ def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) 
         banks = _banks(settings, sentences, loop.steps)
     sentences = _kept_by_first(sentences)
     cut = settings_of(model.config)
-    return fit(
-        model,
-        lambda step: make_warm_batch(banks.at(step), batch, cut, _rng(settings.seed, 3, step)),
-        lambda made: _share(warm_loss(model, moved(made, device), sentences.to(device), batch)),
-        loop,
-        folder,
-        resume,
-        device=device,
-        work=lambda made: {"crops": len(made.patches), "tokens": made.position.numel()},
-    )
+    glance_of_step = _glances(settings, cut) if batch.context else None
+
+    def make(step: int) -> tuple:
+        glance = None if glance_of_step is None else glance_of_step(step)
+        return make_warm_batch(banks.at(step), batch, cut, _rng(settings.seed, 3, step)), glance
+
+    def of(made: tuple) -> dict[str, torch.Tensor]:
+        with torch.no_grad():  # of a frame in which no crop lies: what it should be is stage B's to teach
+            seen = None if made[1] is None else model.vision_model.glance(made[1].to(device)).kv
+        return _share(warm_loss(model, moved(made[0], device), sentences.to(device), batch, seen))
+
+    work = lambda made: {"crops": len(made[0].patches), "tokens": made[0].position.numel()}  # noqa: E731
+    return fit(model, make, of, loop, folder, resume, device=device, work=work)
+
+
+def _glances(settings: RunSettings, cut: Any) -> Any:
+    """Function of a step -> float32 [1, 3, S, S], the glance image of one of the cached frames that are trained on."""
+    frames = Path(settings.cache) / "frames"
+    index, _ = split_index(settings, frames)
+    if not index:
+        raise TrainingError(f"warm_start.batch.context takes glances, and {frames} holds no frames; run the stage cache, or set it to 0")
+
+    def of_step(step: int) -> torch.Tensor:
+        line = index[_rng(settings.seed, 5, step).integers(len(index))]
+        return torch.from_numpy(frame_cache.normalized(frame_cache.load_glance(frames, line), cut, 0))[None]
+
+    return of_step
 
 
 def cache(settings: RunSettings, device: torch.device | None = None) -> int:

@@ -45,7 +45,7 @@ class WarmStartSettings:
     support_tokens: int = 2  # of each of these: single tokens to which no caption fits
     alike: float = 0.3  # of objects drawn from the group of the one before, so that look-alikes are each other's negatives
     camera: float = 0.0  # of crops of the finest scale that go through a camera and its JPEG, as frames do
-    context: float = 0.0  # of a replay's crops that see the keys and values of one of the step's glances, as a look does
+    context: float = 0.0  # of crops that see the keys and values of a frame's glance, as a look does: in the warm start of a cached frame's
     mosaics: int = 6
     mosaic_cells: int = 8  # low-res cells a side of a mosaic
     objects: int = 14  # a mosaic
