@@ -1,6 +1,6 @@
 """`ps3 train CONFIG.yaml`: from objects and frames, or from a checkpoint and your own pictures, to a checkpoint.
 
-Stages: `warm_start` (crops and mosaics of the catalogue's objects), `cache` (frames decoded once), `pretrain` (4K frames, and with `replay`
+Stages: `cache` (frames decoded once), `warm_start` (crops and mosaics of the catalogue's objects), `pretrain` (4K frames, and with `replay`
 some crops and mosaics in each step). Each stage's checkpoints, metrics and pictures are in <run>/<stage>/; a stage starts from the newest
 checkpoint of the one before, and the same command goes on where a run was stopped. Several processes: `torchrun --nproc-per-node N -m
 ps3_training.train CONFIG.yaml`. docs/training.md has every setting.

@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from ps3_ros.frame import FramePlan
-from ps3_training import losses, sprites, supports, warm_start
+from ps3_training import losses, sprites, stages, supports, warm_start
 from ps3_training.errors import TrainingError
 from ps3_training.model import settings_of
+from ps3_training.settings import read_settings
+
+from . import tiny_run
 
 COLOURS = [(220, 40, 40), (40, 200, 40), (40, 80, 230), (240, 230, 40)]
 
@@ -180,6 +183,34 @@ def test_a_share_of_the_crops_sees_a_glance(tiny_model, bank, settings, sentence
     assert moved.tolist() == [m < share * settings.crops for m in range(settings.crops)]
     warm_start.warm_loss(tiny_model, made, sentences, replace(settings, context=share), kv)["total"].backward()
     assert kv.grad is None  # the frame's glance is not taught by crops
+
+
+def test_the_stage_shows_its_crops_the_glances_of_cached_frames(bank, tmp_path, monkeypatch):
+    batch = {"crops": 4, "side": 4, "smallest": 20, "largest": 40, "mosaics": 0, "context": 0.5}
+    loop = {"steps": 2, "lr": 1e-3, "tensorboard": False}
+    settings = read_settings(tiny_run.write(tmp_path))
+    settings = replace(settings, warm_start={"loop": loop, "batch": batch})
+    monkeypatch.setattr(stages, "_banks", lambda settings, sentences, last: Banked(bank, sentences))
+    with pytest.raises(TrainingError, match="holds no frames; run the stage cache"):
+        stages.warm_start(settings, resume=False)
+    assert stages.cache(settings) == 6
+    seen, loss = [], warm_start.warm_loss
+    monkeypatch.setattr(warm_start, "warm_loss", lambda *given: seen.append(given[-1]) or loss(*given))
+    assert stages.warm_start(settings, resume=False) == 2
+    assert len(seen) == 2 and all(kv.shape[2] == 1 and not kv.requires_grad for kv in seen)
+    assert stages.warm_start(replace(settings, warm_start={"loop": loop, "batch": {**batch, "context": 0.0}}), resume=False) == 2
+    assert seen[2:] == [None, None]
+
+
+class Banked:
+    """One bank for every step, its captions' vectors added."""
+
+    def __init__(self, bank, sentences):
+        self.bank = bank
+        sentences.add(text for label in bank.labels for text in label["texts"])
+
+    def at(self, step):
+        return self.bank
 
 
 @pytest.mark.parametrize("name", ["camera", "context"])
