@@ -37,7 +37,10 @@ class Banks:
         self._ready: dict[int, Future] = {}
 
     def at(self, step: int) -> Bank:
-        """Of this step; waits where it is not made yet. Older ones are let go, the next one is begun."""
+        """Of this step; waits where it is not made yet. Older ones are let go, the next one is begun.
+
+        Raises what stopped this one or the next from being made: TrainingError, AssetError.
+        """
         number = step // self.renew if self.renew else 0
         with self._lock:
             for one in (number, number + 1):
@@ -47,7 +50,9 @@ class Banks:
                     threading.Thread(target=self._fill, args=(one, ahead), name=f"bank {one}", daemon=True).start()
             for old in [one for one in self._ready if one < number - 1]:
                 del self._ready[old]
-            found = self._ready[number]
+            found, following = self._ready[number], self._ready.get(number + 1)
+        if following is not None and following.done():
+            following.result()  # a next bank that cannot be made stops the run now, not when its first step comes
         return found.result()
 
     def _fill(self, number: int, ahead: bool) -> None:
@@ -68,6 +73,8 @@ class Banks:
             )
             maker.start()
             maker.join()
+            if maker.exitcode:
+                raise TrainingError(f"{folder} could not be made: its process ended with {maker.exitcode}, and what it said stands above")
         bank = make_bank(folder, self.each, seed=seed, **self.more)
         self.sentences.add((text for label in bank.labels for text in label["texts"]), quiet=ahead)
         self.sentences.add(bank.names, quiet=ahead)

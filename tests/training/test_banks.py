@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ def test_each_step_has_its_bank_and_a_second_run_the_same(drawn, tmp_path):
 def test_a_process_that_ends_does_not_wait_for_the_next_bank(drawn, tmp_path):
     program = """
 import sys
+import time
 from pathlib import Path
 from ps3_training.banks import Banks
 from tests.training.test_banks import SMALL, Known
@@ -66,6 +68,16 @@ if __name__ == "__main__":
     )  # fmt: skip
     assert run.returncode == 0 and int(run.stdout) > 0, run.stderr[-2000:]
     assert not (tmp_path / "bank-1" / "bank.json").exists()  # ten thousand backgrounds would have taken an hour
+
+
+def test_a_next_bank_that_cannot_be_made_stops_the_run_early(drawn, tmp_path):
+    Banks(tmp_path, sentences=Known(), **SMALL).at(0)
+    (tmp_path / "bank-1").write_text("in the way")
+    banks = Banks(tmp_path, sentences=Known(), renew=10, last=19, **SMALL)
+    with pytest.raises(TrainingError, match="bank-1 could not be made: its process ended with 1"):
+        for _ in range(600):
+            banks.at(0)
+            time.sleep(0.1)
 
 
 def test_one_bank_serves_every_step_by_default(drawn, tmp_path):
