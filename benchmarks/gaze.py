@@ -116,26 +116,27 @@ def summarise(rows: list) -> list:
     return entries
 
 
-def patches_for(recall_wanted: float, entries: list) -> float | None:
+def patches_for(wanted: float, entries: list, key: str = "recall") -> float | None:
     """Patches a frame at which a way's curve reaches a recall, between its budgets by the logarithm; None where it never does."""
-    curve = sorted((e["patches"], e["recall"]) for e in entries)
-    if curve[0][1] >= recall_wanted:
+    curve = sorted((e["patches"], e[key]) for e in entries)
+    if curve[0][1] >= wanted:
         return curve[0][0]  # with the fewest that were tried, or less
     for (p1, r1), (p2, r2) in zip(curve, curve[1:], strict=False):
-        if r1 < recall_wanted <= r2:
-            return float(np.exp(np.log(p1) + (recall_wanted - r1) / (r2 - r1) * np.log(p2 / p1)))
+        if r1 < wanted <= r2:
+            return float(np.exp(np.log(p1) + (wanted - r1) / (r2 - r1) * np.log(p2 / p1)))
     return None
 
 
-def savings(entries: list) -> list:
-    """For each budget by cells and each other way: {way, budget, recall, needed: its patches for that recall, part: of the budget}."""
+def savings(entries: list, key: str = "recall") -> list:
+    """For each budget of each way and each way after it: {against, way, budget, recall, needed: its patches for that recall, part}."""
     found = []
-    for way in WAYS[1:]:
-        mine = [e for e in entries if e["way"] == way]
-        for entry in [e for e in entries if e["way"] == CELLS]:
-            needed = patches_for(entry["recall"], mine)
-            part = None if needed is None else needed / entry["patches"]
-            found.append({"way": way, "budget": entry["budget"], "recall": entry["recall"], "needed": needed, "part": part})
+    for n, against in enumerate(WAYS):
+        for way in WAYS[n + 1 :]:
+            mine = [e for e in entries if e["way"] == way]
+            for entry in [e for e in entries if e["way"] == against and e[key] is not None]:
+                needed = patches_for(entry[key], mine, key)
+                part = None if needed is None else needed / entry["patches"]
+                found.append({"against": against, "way": way, "budget": entry["budget"], key: entry[key], "needed": needed, "part": part})
     return found
 
 
@@ -176,9 +177,11 @@ def main(argv=None) -> int:
         entries = summarise(rows)
         keys = ("way", "budget", "recall", "later", "pointed", "gaze_ms")
         print_table(["way", "patches a frame", "recall", "from frame 4", "pointed", "gaze ms"], [[e[key] for key in keys] for e in entries])
-        saved = savings(entries)
-        keys = ("way", "budget", "recall", "needed", "part")
-        print_table(["way", "patches by cells", "recall", "patches for it", "part"], [[s[key] for key in keys] for s in saved])
+        saved = {key: savings(entries, key) for key in ("recall", "later")}
+        for key, rows_of in saved.items():
+            keys = ("against", "budget", key, "way", "needed", "part")
+            head = ["against", "patches", "recall" if key == "recall" else "from frame 4", "way", "patches for it", "part"]
+            print_table(head, [[s[key] for key in keys] for s in rows_of])
         here = machine() | {"threads": a.threads, "model": asker.encoder.bundle.manifest.model_name, "seeds": [a.first, a.first + count]}
 
         def draw(axes):

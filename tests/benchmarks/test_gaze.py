@@ -25,9 +25,9 @@ def test_savings_are_read_off_the_curve():
     entries = [entry(gaze.CELLS, 100, 0.5), entry(gaze.CELLS, 400, 0.8), entry(gaze.CELLS, 800, 0.95)]
     entries += [entry(way, 100, 0.6) for way in gaze.WAYS[1:]] + [entry(gaze.PATCHES, 400, 0.9), entry(gaze.GAZE, 200, 0.8)]
     saved = gaze.savings(entries)
-    assert [s["way"] for s in saved] == [gaze.PATCHES] * 3 + [gaze.GAZE] * 3
+    assert [s["way"] for s in saved] == [gaze.PATCHES] * 3 + [gaze.GAZE] * 5 and [s["against"] for s in saved[6:]] == [gaze.PATCHES] * 2
     half, between = pytest.approx(0.5), pytest.approx(0.629961, rel=1e-3)  # 200 and 252 of 400
-    assert [s["part"] for s in saved] == [1.0, between, None, 1.0, half, None]
+    assert [s["part"] for s in saved] == [1.0, between, None, 1.0, half, None, 1.0, None]
 
 
 @pytest.mark.parametrize("seed", [3])
