@@ -1,7 +1,7 @@
 """The catalogue's wide part: every traffic sign, many everyday things and rendered 3D models, named by their files.
 
 The hand-written table (objects.py) knows synonyms, colours and families of what robots are asked for most. A model that knew only those
-names would take every other word for one of them; this part gives it some 1,200 more, with no more words than their source has.
+names would take every other word for one of them; this part gives it some 1,600 more, with no more words than their source has.
 Every eighth name is held out: it is never trained on, and `test-new` asks for it.
 """
 
