@@ -20,6 +20,7 @@ from .options import STORAGE
 KINDS = ("fp32", "fp16", "int8")
 TOWERS = ("text", "vision")  # the backbone is shared by glance, look and region, so they are stored in one way
 ZERO = 128
+HALVES = ("fc1.weight", "fc2.weight", "c_fc.weight", "c_proj.weight")  # of MLPs: half of what int8 does to a text comes from this third
 MIN_NUMEL = 1024  # smaller tensors (biases, norms) are kept in float32: rounding them saves nothing and costs accuracy
 
 
@@ -73,8 +74,8 @@ def round_module(module: nn.Module, kind: str, rounded: Rounded) -> None:
     """Rounds the weights of `module` in place to what `kind` can store, and notes in `rounded` how to store them.
 
     In their own memory: a weight mapped from a file becomes a copy of its pages, and the file's are let go.
-    int8 takes the matrices (2-D parameters), with one scale an output row (the largest magnitude at 127); fp16 takes every
-    parameter of two or more dimensions. Both leave vectors and tensors under MIN_NUMEL values alone.
+    int8 takes the matrices (2-D parameters), with one scale an output row (the largest magnitude at 127), and leaves those of HALVES
+    to fp16, which takes every parameter of two or more dimensions. Both leave vectors and tensors under MIN_NUMEL values alone.
 
     Raises:
         CheckpointError: a weight that is not finite, or beyond float16's range.
@@ -82,11 +83,11 @@ def round_module(module: nn.Module, kind: str, rounded: Rounded) -> None:
     for name, parameter in module.named_parameters():
         if kind == "fp32" or parameter.ndim < 2 or parameter.numel() < MIN_NUMEL:
             continue
-        if kind == "int8" and parameter.ndim == 2:
+        if kind == "int8" and parameter.ndim == 2 and not name.endswith(HALVES):
             values, scale = quantise_rows(parameter.detach())
             parameter.detach().copy_(values.float() * scale[:, None])
             note_rows(rounded, parameter.detach().numpy(), values.numpy(), scale.numpy())
-        elif kind == "fp16":
+        elif kind == "fp16" or name.endswith(HALVES):
             half = parameter.detach().half()
             if not torch.isfinite(half).all():
                 worst = parameter.detach().abs().max().item()
