@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from .flow import estimate_flow, grey_image
+from .regions import grown
 from .selection import Guide
 
 FINER = 4  # places of a gaze a cell's side: 40 x 22 px of a 4K frame at 24 cells
@@ -72,8 +73,7 @@ class Gaze:
         """selection.Guide of the next look. prior: an outside one (prior.py), or None."""
         gain = self.seen.copy()
         for region in self.regions:
-            middle, half = (region.box[:2] + region.box[2:]) / 2, WIDER * (region.box[2:] - region.box[:2]) / 2
-            places = self._places(np.concatenate([middle - half, middle + half]))
+            places = self._places(grown(region.box[None], WIDER)[0])
             gain[places] = np.maximum(gain[places], region.worth)
         return Guide(gain, prior)
 

@@ -76,6 +76,7 @@ def _glances(settings: RunSettings, cut: Any) -> Any:
     index, _ = split_index(settings, frames)
     if not index:
         raise TrainingError(f"warm_start.batch.context takes glances, and {frames} holds no frames; run the stage cache, or set it to 0")
+    frame_cache.check_cache(frames, cut)
 
     def of_step(step: int) -> torch.Tensor:
         line = index[_rng(settings.seed, 5, step).integers(len(index))]
