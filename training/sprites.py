@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ps3_training.data import augment, backgrounds, captions, catalogue
+from ps3_training.data import augment, backgrounds, captions, catalogue, clutter
 
 from .files import write_whole
 
@@ -96,7 +96,7 @@ def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, pro
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not is_made(folder):
-        named = [o for o in catalogue.load(require) if not o.held_out]
+        named = [o for o in catalogue.load(require, restyled=True) if not o.held_out]
         jobs = [(number, thing, _looks_of(thing, each), seed) for number, thing in enumerate(named)]
         with ExitStack() as stack:
             if processes > 1:
@@ -150,7 +150,7 @@ def _looks(job: tuple[int, catalogue.NamedObject, int, int]) -> list[tuple[np.nd
 
 def _scenery(job: tuple[int, int]) -> np.ndarray:
     cv2.setNumThreads(1)
-    scene = backgrounds.make(np.random.default_rng((job[0], 7, job[1]))).pixels
+    scene = backgrounds.make(np.random.default_rng((job[0], 7, job[1])), cluttered=clutter.SHARE).pixels
     return np.ascontiguousarray(augment.camera(scene, np.random.default_rng((job[0], 8, job[1])))[..., ::-1])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from . import clutter
 from .augment import fractal
 from .canvas import HEIGHT, WIDTH, Background, grain
 from .rooms import room
@@ -160,14 +161,20 @@ def texture(rng, held_out=False):
     return Background(grain(rng, image, float(rng.uniform(0, 0.8)), 120), "texture")
 
 
-def make(rng, place=None, held_out=False):
+def make(rng, place=None, held_out=False, cluttered=0.0):
     """A background of the given place, or of a random one: streets 38%, rooms 34%, photographs 20%, textures 8%.
 
     held_out: with the photographs, styles and colours that are kept for test frames, and none of those of training frames.
+    cluttered: the share that has things without a name on it (clutter.py).
     """
     if place is None:
         place = ("street", "room", "photo", "texture")[int(np.searchsorted([0.38, 0.72, 0.92, 1.0], rng.random(), side="right"))]
     makers = {"street": street, "room": room, "photo": photo, "texture": texture}
     if place not in makers:
         raise ValueError(f"There is no background named {place!r}; use one of {', '.join(makers)}.")
-    return makers[place](rng, held_out)
+    made = makers[place](rng, held_out)
+    if cluttered:
+        own = np.random.default_rng(rng.integers(1 << 62))
+        if own.random() < cluttered:
+            clutter.scattered(own, made.pixels)
+    return made

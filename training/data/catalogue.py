@@ -11,7 +11,7 @@ Pictures are found under roots that an environment variable can move (see ROOTS)
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import numpy as np
 from ps3_ros.errors import Ps3Error
 
 from . import objects as table
+from . import restyled as styles
 from . import wide
 from .drawing import DRAWN, draw, trim
 
@@ -53,12 +54,13 @@ def roots():
         "clip": [Path(os.environ.get("PS3_OPENCLIPART", "/usr/share/openclipart/svg"))],
         "tux": [Path(os.environ.get("PS3_TUXPAINT", "/usr/share/tuxpaint/stamps"))],
         "model": [path.parent for path in [assets / "model_views" / "models.json"] if path.is_file()],
+        "style": [path.parent for path in [assets / "emoji_styles" / "DONE"] if path.is_file()],
     }
     return {name: found[-1] for name, found in places.items() if found and found[-1].is_dir()}
 
 
 SHIPPABLE = ("sign", "emoji", "clip", "drawn")  # roots whose pictures may be redistributed: MIT, MIT, public domain, ours
-OPTIONAL = {"model"}  # roots that load(require=True) does without: made here by views.py, which needs a renderer
+OPTIONAL = {"model", "style"}  # roots that load(require=True) does without: made here by views.py, which needs a renderer, and restyled.py
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class NamedObject:
     held_out: bool = False  # never in training frames
     wider: tuple = ()  # names it answers to beside those of table.FAMILIES
     core: bool = True  # of the hand-written table; False: of wide.py, with no words but its name
+    restyled: tuple = ()  # as `pictures`: the same thing drawn by other hands (restyled.py), shown in styles.SHARE of its looks
 
     @property
     def families(self):
@@ -113,14 +116,16 @@ def _find(pattern, places):
     return [(root, str(p)) for p in found if p.stem not in table.EXCLUDED]
 
 
-def load(require=False, only=None, core_only=False):
+def load(require=False, only=None, core_only=False, restyled=False):
     """The objects whose pictures are here, as a tuple: the table's in its order, then the wide ones (wide.py).
 
     require: True raises AssetError where a whole collection is missing, saying what to install.
     only: keep only pictures of these roots, for example SHIPPABLE for frames that are given away.
-    core_only: leave the wide ones out.
+    core_only: leave the wide ones out. restyled: with pictures in other styles, and the things that only they show: for training.
     """
     places = roots()
+    if not restyled:
+        places.pop("style", None)
     missing = sorted({"sign", "emoji", "clip", "tux"} - set(places))
     if require and missing:
         raise AssetError(
@@ -145,7 +150,14 @@ def load(require=False, only=None, core_only=False):
         for name, place, group, metres, kind, pictures in found:
             wider = wide.wider(name, kind, names)
             loaded.append(NamedObject(name, (), "", False, place, group, metres, kind, pictures, wide.held_out(name), wider, core=False))
-    return tuple(loaded)
+    return tuple(replace(o, restyled=_restyled(o, places["style"])) for o in loaded) if "style" in places else tuple(loaded)
+
+
+def _restyled(thing, folder):
+    """Its emoji in other styles; none for signs and lights, whose colours and forms are the law's."""
+    if thing.kind in ("sign", "light"):
+        return ()
+    return tuple(found for root, path in thing.pictures if root == "emoji" for found in styles.of_emoji(path, folder))
 
 
 @lru_cache(maxsize=2048)
@@ -210,7 +222,8 @@ def render(object, rng, size, colour=None):
 
     Returns uint8 [h, w, 4], RED FIRST, straight alpha. Same rng state, same picture.
     """
-    root, path = object.pictures[rng.integers(len(object.pictures))] if object.kind != "light" else _light(object, rng)
+    pictures = object.restyled if object.restyled and rng.random() < styles.SHARE else object.pictures
+    root, path = pictures[rng.integers(len(pictures))] if object.kind != "light" else _light(object, rng)
     rgba = picture(root, path, int(rng.integers(DRAWINGS)) if root == "drawn" else 0)
     if colour is not None:
         rgba = recoloured(rgba, colour)

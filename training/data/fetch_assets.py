@@ -12,7 +12,17 @@ from pathlib import Path
 
 from ps3_ros.errors import Ps3Error
 
-NPM = {"mapillary_sprite_source": "1.8.0", "@lobehub/fluent-emoji-3d": "1.1.0"}
+NPM = {
+    "mapillary_sprite_source": "1.8.0",
+    "@lobehub/fluent-emoji-3d": "1.1.0",
+    "@iconify-json/noto": "1.2.9",  # these seven: the same things drawn by others (restyled.py)
+    "@iconify-json/twemoji": "1.2.5",
+    "@iconify-json/fluent-emoji-flat": "1.2.6",
+    "@iconify-json/openmoji": "1.2.29",
+    "@iconify-json/noto-v1": "1.2.5",
+    "@iconify-json/emojione": "1.2.3",
+    "@iconify-json/streamline-emojis": "1.2.4",
+}
 DEBIAN = {  # package: what of it is used
     "openclipart-svg": "drawings of objects (public domain)",
     "tuxpaint-stamps-default": "photo cut-outs of objects (GPL-2: used in training only)",

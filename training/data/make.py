@@ -52,8 +52,8 @@ def _shard(job):
     cv2.setNumThreads(1)
     if all(path.is_file() for path in shards.shard_paths(out, index)):
         return index, 0
-    objects = catalogue.load()
     seed, split, quality, size, rendered = settings
+    objects = catalogue.load(restyled=split == "train")
     samples = [frame_sample(objects, seed, split, i, quality, size, rendered) for i in range(first, last)]
     shards.write_shard(out, index, samples)
     return index, last - first
@@ -75,7 +75,7 @@ def make(out, frames, seed=1, split="train", workers=1, quality=90, size=SIZE, r
             "The renderer or its models are not here, so no frame can be rendered; install them as docs/data.md says, or ask for 0."
         )
     compose.window(size)
-    names = [o.name for o in catalogue.load(require=True)]
+    names = [o.name for o in catalogue.load(require=True, restyled=split == "train")]
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     settings = {"seed": seed, "split": split, "frames": frames, "quality": quality, "size": list(size), "rendered": rendered}

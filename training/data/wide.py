@@ -10,7 +10,7 @@ import unicodedata
 import zlib
 from pathlib import Path
 
-from . import stamps
+from . import restyled, stamps
 from .objects import HELD_OUT
 
 HELD_OUT_SHARE = 8  # one name in so many
@@ -115,6 +115,10 @@ def rows(places, taken):
         for row in stamps.rows(places["tux"], taken, held):
             known = rows_of.get(row[0])
             rows_of[row[0]] = (*known[:-1], known[-1] + row[-1]) if known else row
+    if "style" in places:
+        held = {name for name in rows_of if held_out(name)} | set(HELD_OUT)
+        for row in restyled.rows(taken, set(rows_of), held, places["style"]):
+            rows_of[row[0]] = row
     return list(rows_of.values())
 
 
