@@ -154,10 +154,11 @@ def load(require=False, only=None, core_only=False, restyled=False):
 
 
 def _restyled(thing, folder):
-    """Its emoji in other styles; none for signs and lights, whose colours and forms are the law's."""
+    """The same thing as others drew it; none for signs and lights, whose colours and forms are the law's."""
     if thing.kind in ("sign", "light"):
         return ()
-    return tuple(found for root, path in thing.pictures if root == "emoji" for found in styles.of_emoji(path, folder))
+    drawn = tuple(found for root, path in thing.pictures if root == "emoji" for found in styles.of_emoji(path, folder))
+    return drawn + tuple(found for found in styles.of_name(thing.name, folder) if found not in thing.pictures)
 
 
 @lru_cache(maxsize=2048)
