@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ps3_training.data import augment, backgrounds, captions, catalogue, clutter
+from ps3_training.data import augment, backgrounds, captions, catalogue, clutter, words
 
 from .files import write_whole
 
 SIDE = 112  # px, longer side of a cut-out in the bank
+TEXT_OVER = 1.3  # a text sign is kept at this many times the size at which its words can just be read
 CAPTIONS = 3  # a cut-out
 CORE_SHARE = 0.6  # of cut-outs drawn: names of the hand-written table, which robots are asked for most
 PLACES = {"street": ("street", "pole", "photo"), "room": ("room", "photo"), "any": ("street", "room", "photo")}
@@ -34,7 +35,7 @@ class Bank:
     pixels: np.ndarray  # uint8 [sum of h * w, 4]
     shape: np.ndarray  # int32 [n, 2]: h, w
     start: np.ndarray  # int64 [n]
-    labels: tuple[dict, ...]  # n: {"means": [...], "texts": [...], "asks": [...], "group": str, "core": bool}
+    labels: tuple[dict, ...]  # n: {"means": [...], "texts": [...], "asks": [...], "group": str, "core": bool, "least": px, 0 if left out}
     backgrounds: np.ndarray  # uint8 [m, h, w, 3], red first
 
     def draw(self, rng: np.random.Generator, alike: int | None = None) -> int:
@@ -51,6 +52,10 @@ class Bank:
         else:
             pool = groups[self._wide_groups[rng.integers(len(self._wide_groups))]]
         return int(pool[rng.integers(len(pool))])
+
+    def least(self, i: int) -> int:
+        """Longer side in px below which cut-out i shows nothing of what it is: words that nobody can read teach nothing. 0: none."""
+        return self.labels[i].get("least", 0)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -91,12 +96,12 @@ def is_made(folder: Path) -> bool:
 def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, processes: int = 2, require: bool = True) -> Bank:
     """Make the bank, or read it where `folder` has it: `each` looks of every object that training may see, on `scenes` backgrounds.
 
-    Objects that take a colour and traffic lights, whose drawings vary most, get twice as many; wide ones (wide.py) a third.
+    Objects that take a colour and traffic lights, whose drawings vary most, get twice as many; wide ones (wide.py) and text signs a third.
     require: AssetError where a collection of pictures is missing, so that no run learns fewer names than it was asked for unseen.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not is_made(folder):
-        named = [o for o in catalogue.load(require, restyled=True) if not o.held_out]
+        named = [o for o in (*catalogue.load(require, restyled=True), *words.signs()) if not o.held_out]
         jobs = [(number, thing, _looks_of(thing, each), seed) for number, thing in enumerate(named)]
         with ExitStack() as stack:
             if processes > 1:
@@ -119,7 +124,7 @@ def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, pro
 
 
 def _looks_of(thing: catalogue.NamedObject, each: int) -> int:
-    if not thing.core:
+    if not thing.core or words.is_text(thing):
         return -(-each // 3)
     return each * (2 if thing.recolour or thing.kind == "light" else 1)
 
@@ -132,7 +137,8 @@ def _looks(job: tuple[int, catalogue.NamedObject, int, int]) -> list[tuple[np.nd
     made = []
     for _ in range(count):
         colour = str(rng.choice(sorted(catalogue.COLOURS))) if thing.recolour and rng.random() < 0.7 else None
-        rgba = augment.dressed(catalogue.render(thing, rng, SIDE, colour), rng, thing.kind)
+        least = words.least_size(thing) if words.is_text(thing) else 0
+        rgba = augment.dressed(words.cut_out(thing, rng, round(max(SIDE, TEXT_OVER * least)), colour), rng, thing.kind)
         place = PLACES[thing.place]
         said = [captions.caption(thing, rng, colour, place[rng.integers(len(place))], CAPTION_SIZE) for _ in range(CAPTIONS)]
         alpha = rgba[..., 3:].astype(np.uint16)
@@ -142,9 +148,9 @@ def _looks(job: tuple[int, catalogue.NamedObject, int, int]) -> list[tuple[np.nd
             "texts": [text for text, _ in said],
             "asks": [ask for _, ask in said],
             "group": thing.group,
-            "core": thing.core,
+            "core": thing.core and not least,
         }
-        made.append((premultiplied, label))
+        made.append((premultiplied, label | ({"least": least} if least else {})))
     return made
 
 

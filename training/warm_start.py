@@ -128,7 +128,7 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
     for m in range(count):
         drawn, text, ask, meaning = _object(bank, rng, drawn if rng.random() < settings.alike else None)
         sprite = bank.sprite(drawn)
-        size = np.exp(rng.uniform(np.log(settings.smallest), np.log(settings.largest)))
+        size = max(np.exp(rng.uniform(np.log(settings.smallest), np.log(settings.largest))), bank.least(drawn))
         scale = size / max(sprite.shape[:2])
         sprite = _resized(sprite, sprite.shape[1] * scale, sprite.shape[0] * scale)
         zoom = np.exp(rng.uniform(0, np.log(4)))
@@ -216,7 +216,7 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
         for slot in rng.permutation(slots * slots)[: settings.objects]:
             drawn, text, ask, meaning = _object(bank, rng, drawn if rng.random() < settings.alike else None)
             sprite = bank.sprite(drawn)
-            size = np.exp(rng.uniform(np.log(24), np.log(260))) / max(sprite.shape[:2])  # px of the frame
+            size = max(np.exp(rng.uniform(np.log(24), np.log(260))), bank.least(drawn)) / max(sprite.shape[:2])  # px of the frame
             sprite = _resized(sprite, sprite.shape[1] * size * squeeze[0], sprite.shape[0] * size * squeeze[1])
             h, w = sprite.shape[:2]
             room = side / slots

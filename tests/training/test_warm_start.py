@@ -8,6 +8,7 @@ import torch
 
 from ps3_ros.frame import FramePlan
 from ps3_training import losses, sprites, stages, supports, warm_start
+from ps3_training.data import words
 from ps3_training.errors import TrainingError
 from ps3_training.model import settings_of
 from ps3_training.settings import read_settings
@@ -68,6 +69,25 @@ def test_masks_of_a_crop_cover_the_object(tiny_model, bank, settings):
         assert near[made.mask[m, 2].numpy()][0] > 0
     assert made.position.max() < tiny_model.vision_model.position_count and made.position.min() >= 0
     assert (made.answers == torch.tensor([[a == b for b in made.texts] for a in made.texts])).all()
+
+
+def test_what_must_be_read_is_never_smaller_than_its_letters_need(tiny_model, bank, settings):
+    cut = settings_of(tiny_model.config)
+    written = replace(bank, labels=tuple(label | {"least": 60} for label in bank.labels))
+    small = replace(settings, smallest=16.0, largest=18.0, side=5, mosaics=0)
+    covered = [
+        float(warm_start.make_warm_batch(one, small, cut, np.random.default_rng(1)).mask[:, 0].float().sum(-1).mean())
+        for one in (bank, written)
+    ]
+    assert covered[0] <= 4 < 9 <= covered[1]  # patches of 16 px
+
+
+def test_a_bank_holds_what_signs_say():
+    sign = next(s for s in words.signs() if not s.held_out and s.words == "BAKERY")
+    looks = sprites._looks((0, sign, 2, 1))
+    assert [label["least"] for _, label in looks] == [words.least_size(sign)] * 2 and not looks[0][1]["core"]
+    assert all(label["means"] == ["sign that says bakery"] and "bakery" in " ".join(label["texts"]).lower() for _, label in looks)
+    assert all(max(rgba.shape[:2]) >= words.least_size(sign) for rgba, _ in looks)
 
 
 def test_of_a_crops_tokens_those_of_the_object_stay(tiny_model, bank, settings):
