@@ -7,6 +7,7 @@ made in the background while the model works.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import threading
 import time
 from concurrent.futures import Future
@@ -69,7 +70,7 @@ class Banks:
             time.sleep(POLL_S)
         if ahead and not is_made(folder):  # in a process that ends with this one, so that a run that is stopped does not wait for it
             maker = multiprocessing.get_context("spawn").Process(
-                target=make_bank, args=(folder, self.each), kwargs={"seed": seed, "processes": 1, **self.more}, daemon=True
+                target=_apart, args=(folder, self.each), kwargs={"seed": seed, "processes": 1, **self.more}, daemon=True
             )
             maker.start()
             maker.join()
@@ -79,3 +80,9 @@ class Banks:
         self.sentences.add((text for label in bank.labels for text in label["texts"]), quiet=ahead)
         self.sentences.add(bank.names, quiet=ahead)
         return bank
+
+
+def _apart(folder: Path, each: int, **more) -> None:
+    """make_bank in a process of its own. Ctrl-C reaches every process of a terminal: this one leaves it to the run, and ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    make_bank(folder, each, **more)

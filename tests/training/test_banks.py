@@ -70,6 +70,37 @@ if __name__ == "__main__":
     assert not (tmp_path / "bank-1" / "bank.json").exists()  # ten thousand backgrounds would have taken an hour
 
 
+def test_ctrl_c_stops_the_run_and_not_the_next_bank(drawn, tmp_path):
+    program = """
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from ps3_training.banks import Banks
+from ps3_training.stopping import StopSignals
+from tests.training.test_banks import SMALL, Known
+if __name__ == "__main__":
+    banks = Banks(Path(sys.argv[1]), sentences=Known(), renew=10, last=19, **{**SMALL, "scenes": 10000})
+    with StopSignals() as stop:
+        banks.at(0)
+        while not (Path(sys.argv[1]) / "bank-1").is_dir():
+            time.sleep(0.1)
+        os.killpg(0, signal.SIGINT)
+        for _ in range(20):
+            time.sleep(0.2)
+            banks.at(1)  # the step under way takes its batch all the same
+        print(stop.name)
+"""
+    Banks(tmp_path, sentences=Known(), **SMALL).at(0)
+    (tmp_path / "program.py").write_text(program)
+    run = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py"), str(tmp_path)],
+        capture_output=True, text=True, timeout=90, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
+    )  # fmt: skip
+    assert run.returncode == 0 and run.stdout.split() == ["SIGINT"], run.stderr[-2000:]
+
+
 def test_a_next_bank_that_cannot_be_made_stops_the_run_early(drawn, tmp_path):
     Banks(tmp_path, sentences=Known(), **SMALL).at(0)
     (tmp_path / "bank-1").write_text("in the way")
