@@ -64,16 +64,20 @@ def rows(taken, names, held, folder):
     taken: names and pictures of the hand-written table. names: of the wide part so far. held: names that training must not see.
     """
     found = []
+    for name, slug, place, group, metres in more():
+        pictures = of_name(name, folder, slug)
+        if pictures and name not in taken and name not in names and not resembles(name, held):
+            found.append((name, place, group, metres, "street" if place == "street" else "room", pictures))
+    return found
+
+
+def more():
+    """(name, OpenMoji's word, place, group, metres) of each thing of MORE."""
     for line in MORE.strip().splitlines():
         head, _, listed = line.partition(":")
         place, *group, metres = head.split()
-        for entry in listed.split(","):
-            name, _, slug = entry.strip().partition("=")
-            pictures = of_name(name, folder, slug or name.replace(" ", "-"))
-            if pictures and name not in taken and name not in names and not resembles(name, held):
-                kind = "street" if place == "street" else "room"
-                found.append((name, place, " ".join(group), float(metres), kind, pictures))
-    return found
+        for name, _, slug in (entry.strip().partition("=") for entry in listed.split(",")):
+            yield name, slug or name.replace(" ", "-"), place, " ".join(group), float(metres)
 
 
 def of_emoji(path, folder):
@@ -126,8 +130,7 @@ def draw(assets, clips, out, codes, progress=True):
     from PIL import Image
     from tqdm import tqdm
 
-    wanted = [entry.strip().partition("=") for line in MORE.strip().splitlines() for entry in line.partition(":")[2].split(",")]
-    slugs = [slug or name.replace(" ", "-") for name, _, slug in wanted]
+    slugs = [slug for _, slug, *_ in more()]
     word_of, jobs = {}, []
     for name in (*CODED, *WORDED):
         package = Path(assets) / folder_name(f"@iconify-json/{name}", NPM[f"@iconify-json/{name}"]) / "package"

@@ -77,13 +77,9 @@ def test_a_broken_set_is_named_and_a_broken_drawing_left_out(assets, capsys):
 
 
 def test_the_tables_are_sound():
-    names = []
-    for line in restyled.MORE.strip().splitlines():
-        head, _, listed = line.partition(":")
-        place, *group, metres = head.split()
-        assert place in ("street", "room", "any") and group and 0.01 < float(metres) < 20
-        names += [entry.strip().partition("=")[0] for entry in listed.split(",")]
-    assert all(names) and len(names) == len(set(names))
+    listed = list(restyled.more())
+    assert all(name and slug and place in ("street", "room", "any") and group and 0.01 < m < 20 for name, slug, place, group, m in listed)
+    assert len({name for name, *_ in listed}) == len(listed)
     for line in restyled.CLIPART.strip().splitlines():
         name, _, paths = line.partition(": ")
         assert name and all("/" in path and not path.endswith(".svg") for path in paths.split())
