@@ -14,7 +14,7 @@ SIZES = (24.0, 420.0)  # px, across, log-uniform, at 3840 px
 
 
 def outline(rng, radius):
-    """int32 [n, 2]: a closed curve about (0, 0), px. Smooth, cornered, or a rectangle that is turned."""
+    """float64 [n, 2]: a closed curve about (0, 0), px. Smooth, cornered, or a rectangle that is turned."""
     kind = rng.integers(3)
     if kind == 0:
         angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
@@ -62,8 +62,7 @@ def scattered(rng, pixels):
         w, h = high - low
         x, y = int(rng.integers(-w // 3, width - w // 3)), int(rng.integers(-h // 3, height - h // 3))
         mask = np.zeros((h, w), np.uint8)
-        for _ in range(int(rng.integers(1, 3))):
-            cv2.fillPoly(mask, [np.round((curve - low) * rng.uniform(0.7, 1.0)).astype(np.int32)], 255, cv2.LINE_AA)
+        cv2.fillPoly(mask, [np.round(curve - low).astype(np.int32)], 255, cv2.LINE_AA)
         if rng.random() < 0.4:  # a soft edge, as out of focus
             mask = cv2.GaussianBlur(mask, (0, 0), 0.02 * size + 0.3)
         x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
