@@ -271,7 +271,7 @@ def scene(objects, seed, split="train", place=None, size=(canvas.WIDTH, canvas.H
     x1, y1, x2, y2 = window(size)
     rng = np.random.default_rng(seed)
     held_out = split != "train"
-    background = backgrounds.make(rng, place, held_out, clutter.SHARE if split == "train" else 0.0)
+    background = backgrounds.make(rng, place, held_out, 0.0 if held_out else clutter.SHARE)
     chosen = choosing.choose(objects, rng, int(rng.integers(4, 11)), split, background.place)
     ids, done = _paste_all(background, _place_all(background, chosen, rng), rng, held_out)
 

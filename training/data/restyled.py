@@ -23,7 +23,7 @@ from ps3_training.files import write_whole
 
 from .clipart import CLIPART
 from .fetch_assets import NPM, folder_name
-from .stamps import resembles
+from .stamps import plain_svg, resembles
 
 SIDE = 256  # px, of a picture
 SHARE = 0.25  # of a thing's looks that are in another style, where it has one
@@ -142,8 +142,8 @@ def draw(assets, clips, out, codes, progress=True):
         if name in CODED:
             jobs += [(name, slug, icons[slug]) for slug in slugs if slug in icons]
     for path in sorted({path for paths in _clips().values() for path in paths}):
-        if (file := Path(clips) / f"{path}.svg").is_file() and b"<!ENTITY" not in (svg := file.read_bytes()):
-            jobs.append((CLIPPED, path.replace("/", "-"), svg.decode(errors="replace")))
+        if (file := Path(clips) / f"{path}.svg").is_file() and plain_svg(file):
+            jobs.append((CLIPPED, path.replace("/", "-"), file.read_text(encoding="utf-8", errors="replace")))
     for name, stem, svg in tqdm(jobs, unit="picture", disable=not progress):
         path = Path(out) / name / f"{stem}.webp"
         if path.is_file():
@@ -159,8 +159,9 @@ def draw(assets, clips, out, codes, progress=True):
             data = io.BytesIO()
             Image.fromarray(cv2.cvtColor(rgba, cv2.COLOR_BGRA2RGBA)).save(data, "WEBP", lossless=True)
             write_whole(path, data.getvalue())
-    write_whole(Path(out) / "DONE", f"{len(jobs)} pictures\n")
-    return len(jobs)
+    count = sum((Path(out) / name / f"{stem}.webp").is_file() for name, stem, _ in jobs)  # without those left out
+    write_whole(Path(out) / "DONE", f"{count} pictures\n")
+    return count
 
 
 def main(argv=None):

@@ -64,8 +64,13 @@ def rows(folder, taken, held):
 
 
 def drawable(path):
-    """Whether an SVG is the only picture of its stamp, and free of XML entities, which no careful parser reads."""
-    return not path.with_suffix(".png").is_file() and b"<!ENTITY" not in path.read_bytes()
+    """Whether an SVG is the only picture of its stamp, and one that can be read."""
+    return not path.with_suffix(".png").is_file() and plain_svg(path)
+
+
+def plain_svg(path):
+    """Whether an SVG is free of XML entities, which no careful parser reads."""
+    return b"<!ENTITY" not in path.read_bytes()
 
 
 def resembles(name, held):

@@ -15,6 +15,7 @@ def test_blobs_lie_on_the_background_and_are_the_same_for_the_same_seed():
 
 
 def test_a_rectangle_has_four_corners_in_order():
+    rectangles = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
         curve = clutter.outline(rng, 100)
@@ -23,6 +24,8 @@ def test_a_rectangle_has_four_corners_in_order():
         if len(curve) == 4 and np.allclose(np.hypot(x, y), 100):
             sides = np.linalg.norm(curve - np.roll(curve, -1, 0), axis=1)
             assert np.isclose(area, sides[0] * sides[1]), "a bow tie has less"
+            rectangles += 1
+    assert rectangles > 5
 
 
 def test_only_training_frames_have_them(drawn, monkeypatch):

@@ -69,7 +69,7 @@ def test_a_stopped_drawing_goes_on_and_is_used_only_when_whole(assets):
 
 def test_a_broken_set_is_named_and_a_broken_drawing_left_out(assets, capsys):
     (assets / "clips" / "food" / "beverages" / "mug.svg").write_text("<svg")
-    drawn(assets)
+    assert drawn(assets) == 7 + 4
     assert "left out: food-beverages-mug of openclipart" in capsys.readouterr().err
     next(assets.glob("iconify-json-twemoji-*/package/icons.json")).write_text("{")
     with pytest.raises(Ps3Error, match=r"twemoji.*ps3 data fetch"):
