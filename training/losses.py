@@ -165,3 +165,20 @@ def names_loss(image: torch.Tensor, names: torch.Tensor, member: torch.Tensor) -
     count = member.sum(1)
     named = count > 0
     return (each.sum(1)[named] / count[named]).mean() if named.any() else logits.sum() * 0
+
+
+def absent_loss(
+    image: torch.Tensor,
+    names: torch.Tensor,
+    log_scale: torch.Tensor,
+    bias: torch.Tensor,
+    member: torch.Tensor,
+    count: int | None = None,
+) -> torch.Tensor:
+    """What SigLIP's loss asks of negatives, over a whole vocabulary: each region's score for every name that it does not answer, down. A
+    batch's own captions hold few of the names that a thing is taken for; `names_loss` ranks them but leaves their scores' level free.
+
+    image [M, E] regions, names [V, E], log_scale, bias, count: as the images, texts and the rest of `sigmoid_contrastive`; member bool [M,
+    V]: names that count neither way (a thing's own are that loss's to raise). Scalar.
+    """
+    return sigmoid_contrastive(image, names, log_scale, bias, torch.zeros_like(member), member, count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from ps3_training.model import PS3, GlanceOutput
 
 from . import distributed, losses
-from .batch import Batch
+from .batch import Batch, meaning_id
 from .errors import TrainingError
 from .picking import fixed_look, pick, relevances
 from .sentences import Sentences
@@ -30,6 +31,7 @@ class LossSettings:
     other_frames: bool = True  # ask each caption of the batch's other frames, too, where nothing answers it
     ranking_weight: float = 0.0  # of bringing a caption's own cells to the top of all (losses.ranking_loss; not in the paper)
     separate_maps: float = 0.0  # weight of the same loss on the glance's map and the auxiliary map each on its own
+    absent_weight: float = 0.0  # of every score for a name of the bank that a region does not answer (losses.absent_loss); needs `replay`
     lowres_cache: bool = True  # a look sees the glance's keys and values
     fixed_aux_layers: int = 0  # of the auxiliary stem: whole frames, whose finest maps cost most of a step, do not train them; mosaics do
 
@@ -42,12 +44,17 @@ class LossSettings:
 
 
 def pretrain_loss(
-    model: PS3, batch: Batch, sentences: Sentences, settings: LossSettings, glance: GlanceOutput | None = None
+    model: PS3,
+    batch: Batch,
+    sentences: Sentences,
+    settings: LossSettings,
+    glance: GlanceOutput | None = None,
+    names: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """`match`, `top_down`, `bottom_up`, `ranking`, their weighted sum `total`, and `top1`: the share of regions nearest to their own
     caption. With several ranks each value is this rank's share: their sum is the loss of the global batch.
 
-    glance: the model's at batch.glance, where the caller has made it.
+    glance: the model's at batch.glance, where the caller has made it. names: what settings.absent_weight tells regions from.
     """
     v = model.vision_model
     glance = v.glance(batch.glance) if glance is None else glance
@@ -71,6 +78,9 @@ def pretrain_loss(
     positive, ignore = _pairs(batch, captions, look, settings.intra_image_contrast)
     count = int(distributed.total(torch.tensor(len(embedding), device=tokens.device)))
     match = losses.sigmoid_contrastive(embedding, captions.text, model.logit_scale, model.logit_bias, positive, ignore, count)
+
+    if settings.absent_weight and names:
+        match = match + settings.absent_weight * _absent(model, batch, look, embedding, sentences, names)
 
     if not settings.other_frames:
         frame = torch.arange(len(batch.glance), device=tokens.device) + captions.first_image
@@ -103,6 +113,18 @@ def pretrain_loss(
         "ranking": ranking.detach(),
         "top1": top1,
     }
+
+
+def _absent(model: PS3, batch: Batch, look, embedding: Tensor, sentences: Sentences, names: Sequence[str]) -> Tensor:
+    """losses.absent_loss of a look's regions, things and background; this rank's share of it. A whole glance shows too much to be asked."""
+    looked = len(embedding) - len(batch.glances)
+    means = torch.cat(
+        [batch.row_means[: len(batch.region)][look.keep], batch.row_means.new_zeros(len(look.added_image), batch.row_means.shape[1])]
+    )
+    asks = torch.tensor([meaning_id(name) for name in names], device=means.device)
+    text = model.text_model.project(sentences.of(names)).text
+    count = int(distributed.total(torch.tensor(looked, device=means.device)))
+    return losses.absent_loss(embedding[:looked], text, model.logit_scale, model.logit_bias, answers(means, asks), count)
 
 
 def _pairs(batch: Batch, captions: Captions, look, intra_image_contrast: bool) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,8 @@ from .files import write_whole
 SIDE = 112  # px, longer side of a cut-out in the bank
 TEXT_OVER = 1.3  # a text sign is kept at this many times the size at which its words can just be read
 CAPTIONS = 3  # a cut-out
-CORE_SHARE = 0.6  # of cut-outs drawn: names of the hand-written table, which robots are asked for most
+TEXT_SHARE = 0.08  # of cut-outs drawn: text signs. Each says something else in the same letters, and needs more than its number's share
+CORE_SHARE = 0.6  # of the others: names of the hand-written table, which robots are asked for most
 PLACES = {"street": ("street", "pole", "photo"), "room": ("room", "photo"), "any": ("street", "room", "photo")}
 CAPTION_SIZE = 100  # px: says neither "small" nor "large", as the size is drawn later
 
@@ -39,12 +40,14 @@ class Bank:
     backgrounds: np.ndarray  # uint8 [m, h, w, 3], red first
 
     def draw(self, rng: np.random.Generator, alike: int | None = None) -> int:
-        """A cut-out's number: of the hand-written names with CORE_SHARE, else of the wide ones, half of the time group first, so that many
-        signs do not crowd out the rest. alike: one of the group of that cut-out instead.
+        """A cut-out's number: a text sign with TEXT_SHARE, else of the hand-written names with CORE_SHARE, else of the wide ones, half of
+        the time group first, so that many signs do not crowd out the rest. alike: one of the group of that cut-out instead.
         """
-        core, wide, groups = self._pools
+        text, core, wide, groups = self._pools
         if alike is not None:
             pool = groups[self.labels[alike]["group"]]
+        elif len(text) and rng.random() < TEXT_SHARE:
+            pool = text
         elif len(core) and (rng.random() < CORE_SHARE or not len(wide)):
             pool = core
         elif rng.random() < 0.5:
@@ -71,16 +74,18 @@ class Bank:
         return {name: i for i, name in enumerate(self.names)}
 
     @cached_property
-    def _pools(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    def _pools(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         core = np.array([label["core"] for label in self.labels], bool)
+        text = np.array(["least" in label for label in self.labels], bool)
         groups: dict[str, list[int]] = {}
         for i, label in enumerate(self.labels):
             groups.setdefault(label["group"], []).append(i)
-        return np.flatnonzero(core), np.flatnonzero(~core), {name: np.array(members) for name, members in groups.items()}
+        members = {name: np.array(numbers) for name, numbers in groups.items()}
+        return np.flatnonzero(text), np.flatnonzero(core), np.flatnonzero(~core & ~text), members
 
     @cached_property
     def _wide_groups(self) -> list[str]:
-        return sorted({label["group"] for label in self.labels if not label["core"]})
+        return sorted({label["group"] for label in self.labels if not label["core"] and "least" not in label})
 
     def sprite(self, i: int) -> np.ndarray:
         """uint8 [h, w, 4], premultiplied."""
@@ -96,7 +101,7 @@ def is_made(folder: Path) -> bool:
 def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, processes: int = 2, require: bool = True) -> Bank:
     """Make the bank, or read it where `folder` has it: `each` looks of every object that training may see, on `scenes` backgrounds.
 
-    Objects that take a colour and traffic lights, whose drawings vary most, get twice as many; wide ones (wide.py) and text signs a third.
+    Objects that take a colour and traffic lights, whose drawings vary most, get twice as many; wide ones (wide.py) a third.
     require: AssetError where a collection of pictures is missing, so that no run learns fewer names than it was asked for unseen.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +129,7 @@ def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, pro
 
 
 def _looks_of(thing: catalogue.NamedObject, each: int) -> int:
-    if not thing.core or words.is_text(thing):
+    if not thing.core and not words.is_text(thing):
         return -(-each // 3)
     return each * (2 if thing.recolour or thing.kind == "light" else 1)
 

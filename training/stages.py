@@ -169,7 +169,7 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     def both(made: tuple) -> dict[str, torch.Tensor]:
         frames_made = made[0].to(device)
         glance = model.vision_model.glance(frames_made.glance)
-        parts = pretrain_loss(model, frames_made, sentences, loss, glance)
+        parts = pretrain_loss(model, frames_made, sentences, loss, glance, made[1].names)
         seen = glance.kv if loss.lowres_cache else None
         repeated = _share(warm_loss(model, moved(made[1], device), sentences, again, seen))
         return {

@@ -53,7 +53,13 @@ class WarmStartSettings:
     positive_weight: float = 8.0  # of cells inside a box in the selection loss
     selection_weight: float = 1.0
     names_weight: float = 0.0  # of telling a thing's names from all others of the bank, for crops and for the ConvNet's maps
+    absent_weight: float = 0.0  # of every score for a name that a crop's region does not answer, its background's too (losses.absent_loss)
     ranking_weight: float = 0.25  # of bringing a caption's cells to the top, where the maps' own loss hardly moves at first
+
+    @property
+    def named(self) -> bool:
+        """Whether a batch comes with the bank's names."""
+        return bool(self.names_weight or self.absent_weight)
 
     def __post_init__(self) -> None:
         if self.tokens and self.tokens < NAMED_ROWS + self.support_tokens:
@@ -81,7 +87,7 @@ class WarmBatch:
     mosaic_texts: tuple[str, ...]  # k
     cells: torch.Tensor  # bool [k, G, c * c]
     valid: torch.Tensor  # bool [k, G, c * c]
-    names: tuple[str, ...] = ()  # V, where names_weight is not 0
+    names: tuple[str, ...] = ()  # V, where names_weight or absent_weight is not 0
     crop_names: torch.Tensor | None = None  # bool [M, V]: what crop m answers
     mosaic_names: torch.Tensor | None = None  # bool [k, V]
     centres: torch.Tensor | None = None  # float32 [k, 3]: number of the mosaic, y and x from 0 to 1
@@ -91,9 +97,9 @@ def make_warm_batch(bank: Bank, settings: WarmStartSettings, model: Settings, rn
     """One step's crops and mosaics, drawn from rng alone."""
     crops = _crops(bank, settings, model, rng)
     made = {**crops, **_mosaics(bank, settings, model, rng)}
-    if not settings.names_weight:
+    if not settings.named:
         made = {name: value for name, value in made.items() if name not in ("crop_names", "mosaic_names", "centres")}
-    return WarmBatch(**made, names=bank.names if settings.names_weight else ())
+    return WarmBatch(**made, names=bank.names if settings.named else ())
 
 
 def _object(bank: Bank, rng: np.random.Generator, alike: int | None = None) -> tuple[int, str, str, frozenset]:
@@ -161,7 +167,7 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         texts.append(text)
         asks.append(ask)
         means.append(meaning)
-        named.append(bank.answers(drawn) if settings.names_weight else [])
+        named.append(bank.answers(drawn) if settings.named else [])
     answers = np.array([[ask in meaning for ask in asks] for meaning in means], bool)
     return {
         "patches": torch.from_numpy(patches),
@@ -229,7 +235,7 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
             texts.append(text)
             asks.append(ask)
             owners.append(g)
-            named.append(bank.answers(drawn) if settings.names_weight else [])
+            named.append(bank.answers(drawn) if settings.named else [])
             centres.append((g, min(1, (y + h / 2) / side), min(1, (x + w / 2) / side)))
             own_boxes.append(box)
         things.append(here)
@@ -284,6 +290,9 @@ def warm_loss(
         rows = batch.has_row[:, :2].flatten()
         told = embedding.unflatten(0, (count, -1))[:, :2].flatten(0, 1)[rows]
         match = match + settings.names_weight * losses.names_loss(told, names.text, batch.crop_names.repeat_interleave(2, 0)[rows])
+        member = batch.crop_names[image] & ~background[:, None]
+        absent = losses.absent_loss(embedding[keep], names.text, model.logit_scale, model.logit_bias, member[keep])
+        match = match + settings.absent_weight * absent
     if not len(batch.mosaics):  # the crops alone, as for a model without the auxiliary branch
         zero = torch.zeros(())
         return {"total": match, "match": match, "ranking": zero, "selector": zero, "prior": zero, "top1": right.float().mean()}

@@ -153,3 +153,14 @@ def test_names_loss_takes_each_of_a_things_names_against_all_others():
         rows.append(np.mean([-math.log(one / (one + others)) for one in own]))
     assert losses.names_loss(image, names, member).item() == pytest.approx(np.mean(rows), rel=1e-5)
     assert losses.names_loss(image, names, torch.zeros_like(member)).item() == 0
+
+
+def test_absent_loss_pushes_down_every_name_that_a_region_does_not_answer():
+    generator = torch.Generator().manual_seed(4)
+    image, names = torch.randn(3, 6, generator=generator), torch.randn(5, 6, generator=generator)
+    member = torch.tensor([[1, 1, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]], dtype=torch.bool)  # the last is background
+    scale, bias = torch.tensor(math.log(10.0)), torch.tensor(-2.0)
+    cosine = torch.nn.functional.cosine_similarity(image[:, None], names[None], dim=-1).double()
+    each = [math.log1p(math.exp(10 * cosine[i, v] - 2)) for i in range(3) for v in range(5) if not member[i, v]]
+    assert losses.absent_loss(image, names, scale, bias, member).item() == pytest.approx(sum(each) / 3, rel=1e-5)
+    assert losses.absent_loss(image, names, scale, bias, member, count=6).item() == pytest.approx(sum(each) / 6, rel=1e-5)

@@ -82,3 +82,17 @@ def test_without_the_low_res_cache_a_look_sees_no_glance(made, tiny_model, sente
         pretrain.pretrain_loss(tiny_model, one, sentences, pretrain.LossSettings(lowres_cache=on))["match"] for on in (True, False)
     )
     assert float(with_cache) != float(without)
+
+
+@pytest.mark.parametrize("choose", [{}, {"hard_share": 0.3}])
+def test_regions_of_a_look_are_told_from_names_that_nothing_here_answers(made, tiny_model, sentences, choose):
+    one = made(**choose)
+    shown = sorted({text.split(" ", 1)[1] for text in one.texts})
+    names = [*shown, "violet square"]
+    match = [
+        float(
+            pretrain.pretrain_loss(tiny_model, one, sentences, pretrain.LossSettings(absent_weight=weight), names=asked)["match"].detach()
+        )
+        for weight, asked in ((0.0, names), (1.0, ()), (1.0, ["violet square"]), (1.0, names))
+    ]
+    assert match[0] == match[1] < match[2] < match[3]

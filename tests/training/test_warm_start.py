@@ -128,6 +128,31 @@ def test_every_thing_is_told_from_all_names_of_the_bank(tiny_model, bank, settin
     assert all(parts[1][name] > parts[0][name] for name in ("match", "ranking"))
 
 
+def test_names_that_a_crop_does_not_answer_are_negatives(tiny_model, bank, settings, sentences):
+    cut = settings_of(tiny_model.config)
+    absent = replace(settings, absent_weight=0.5, mosaics=0)
+    made = warm_start.make_warm_batch(bank, absent, cut, np.random.default_rng(2))
+    assert len(made.names) == 4 and made.crop_names.shape == (settings.crops, 4)
+    plain = warm_start.warm_loss(tiny_model, made, sentences, replace(absent, absent_weight=0.0))
+    weighed = warm_start.warm_loss(tiny_model, made, sentences, absent)
+    everything = replace(made, crop_names=torch.ones_like(made.crop_names))  # then only what is not the thing is asked
+    assert plain["match"] < warm_start.warm_loss(tiny_model, everything, sentences, absent)["match"] < weighed["match"]
+
+
+def test_text_signs_are_drawn_more_often_than_their_number():
+    labels = [
+        {"means": [], "texts": ["x"], "asks": ["x"], "group": group, "core": group == "cup"} for group in ("cup", "wide", "text sign")
+    ]
+    labels[2]["least"] = 60
+    none = np.zeros((0,), np.int64)
+    banked = sprites.Bank(np.zeros((0, 4), np.uint8), np.zeros((3, 2), np.int32), none, tuple(labels), none)
+    rng = np.random.default_rng(0)
+    share = np.bincount([banked.draw(rng) for _ in range(4000)], minlength=3) / 4000
+    core = (1 - sprites.TEXT_SHARE) * sprites.CORE_SHARE
+    assert share == pytest.approx([core, 1 - core - sprites.TEXT_SHARE, sprites.TEXT_SHARE], abs=0.03)
+    assert [banked.draw(rng, alike) for alike in range(3)] == [0, 1, 2]
+
+
 def test_the_stage_learns_one_batch(tiny_model, bank, settings, sentences):
     cut = settings_of(tiny_model.config)
     made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(3))

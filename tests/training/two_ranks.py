@@ -16,7 +16,8 @@ from ps3_training import batch, cache, choice, distributed, loop, pretrain  # no
 from ps3_training.model import PS3, PS3Config, settings_of  # noqa: E402
 from tests.training.conftest import TEXT, VISION, FixedSentences  # noqa: E402
 
-LOSS = pretrain.LossSettings(positive_weight=4.0, ranking_weight=0.5, separate_maps=0.25)
+LOSS = pretrain.LossSettings(positive_weight=4.0, ranking_weight=0.5, separate_maps=0.25, absent_weight=0.2)
+NAMES = ("red square", "violet square", "a hat")
 
 
 def build():
@@ -34,7 +35,7 @@ def make_and_loss(model, folder, frames):
     def make(step):
         return batch.batch_of_step(step, folder, index, choose, settings, 0, distributed.rank(), distributed.size())
 
-    return make, lambda made: pretrain.pretrain_loss(model, made, FixedSentences(), LOSS)
+    return make, lambda made: pretrain.pretrain_loss(model, made, FixedSentences(), LOSS, names=NAMES)
 
 
 def main(folder, out, frames):
