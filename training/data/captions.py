@@ -6,6 +6,8 @@ to every name in `means(object, colour)`. What a thing stands beside, and how ma
 
 import re
 
+from .catalogue import is_held_out
+
 ASK = (
     *("{}",) * 6,  # a quarter is the bare name
     "a {}",
@@ -142,8 +144,9 @@ def caption(object, rng, colour=None, place="photo", size=None, held_out=False, 
         return say(object, rng, held_out)
     shown = colour or object.color
     choice = rng.random()
-    if choice < 0.08 and object.families and not object.held_out:  # a held-out object is asked for by words that training lacks
-        asks = noun = _pick(rng, object.families)
+    families = () if object.held_out else [name for name in object.families if not is_held_out(name)]
+    if choice < 0.08 and families:  # a held-out object, and one of a held-out kind, is asked for by its own name
+        asks = noun = _pick(rng, families)
     elif choice < 0.3 and object.synonyms and not colour:
         asks, noun = object.name, _pick(rng, object.synonyms)
     else:

@@ -12,7 +12,7 @@ Pictures are found under roots that an environment variable can move (see ROOTS)
 
 import os
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import cv2
@@ -20,9 +20,9 @@ import numpy as np
 
 from ps3_ros.errors import Ps3Error
 
+from . import kinds, wide
 from . import objects as table
 from . import restyled as styles
-from . import wide
 from .drawing import DRAWN, draw, trim
 
 ASSETS = "PS3_ASSETS"  # environment variable: the folder that fetch_assets filled; default: .assets in the working folder
@@ -83,9 +83,9 @@ class NamedObject:
 
     @property
     def families(self):
-        """The wider names it answers to: ("speed limit sign", "traffic sign")."""
+        """The wider names, and those of the same thing, that it answers to: ("speed limit sign", "traffic sign")."""
         wider = [family for family, members in table.FAMILIES.items() if self.name in members]
-        return tuple(dict.fromkeys([*wider, *self.wider, *["traffic sign"] * (self.kind == "sign")]))
+        return tuple(dict.fromkeys([*wider, *self.wider, *kinds.of(self.name), *["traffic sign"] * (self.kind == "sign")]))
 
 
 def _parse(line, kind):
@@ -100,6 +100,16 @@ def rows():
     """All lines of the table, parsed, whether or not their pictures are here."""
     tables = (("sign", table.SIGNS), ("light", table.LIGHTS), ("street", table.STREET), ("room", table.ROOM))
     return [_parse(line, kind) for kind, text in tables for line in text.strip().splitlines()]
+
+
+@cache
+def _table_names():
+    return frozenset(row[0] for row in rows())
+
+
+def is_held_out(name):
+    """Whether no training caption may say this name: it is one of HELD_OUT, or a wide name that is kept from training."""
+    return name in table.HELD_OUT if name in _table_names() else wide.held_out(name)
 
 
 def _find(pattern, places):
@@ -143,7 +153,7 @@ def load(require=False, only=None, core_only=False, restyled=False):
                 NamedObject(name, synonyms, natural, "*" in color, place, group, metres, kind, tuple(pictures), name in table.HELD_OUT)
             )
     if not core_only:
-        taken = {o.name for o in loaded} | {s for o in loaded for s in o.synonyms} | {f for o in loaded for f in o.families}
+        taken = {o.name for o in loaded} | {s for o in loaded for s in o.synonyms} | {"traffic sign", *table.FAMILIES}
         taken |= {picture for o in loaded for picture in o.pictures}
         found = [row for row in wide.rows(places, taken) if only is None or row[-1][0][0] in only]
         names = {o.name for o in loaded} | {row[0] for row in found}
