@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ps3_ros.close_up import LEAST_PX
 from ps3_ros.frame import FramePlan
 from ps3_ros.manifest import Settings
 from ps3_training.data import augment
@@ -29,6 +30,7 @@ from .sprites import Bank, paste, scenery_crop
 from .supports import draw_support
 
 FRAME = (2160, 3840)  # px, height and width: what positions and the squeeze of the selector's image are taken from
+ZOOM = 3.0  # how much a magnified crop is enlarged, at most
 NAMED_ROWS = 3  # of a crop's masks, the first: the object, a part of it, one token of it. The others are background
 
 
@@ -45,6 +47,7 @@ class WarmStartSettings:
     support_tokens: int = 2  # of each of these: single tokens to which no caption fits
     alike: float = 0.3  # of objects drawn from the group of the one before, so that look-alikes are each other's negatives
     camera: float = 0.0  # of crops of the finest scale that go through a camera and its JPEG, as frames do
+    magnified: float = 0.0  # of those crops that are made smaller, photographed and enlarged again, as close-ups of small things are
     context: float = 0.0  # of crops that see the keys and values of a frame's glance, as a look does: in the warm start of a cached frame's
     mosaics: int = 6
     mosaic_cells: int = 8  # low-res cells a side of a mosaic
@@ -64,7 +67,7 @@ class WarmStartSettings:
     def __post_init__(self) -> None:
         if self.tokens and self.tokens < NAMED_ROWS + self.support_tokens:
             raise TrainingError(f"tokens is {self.tokens}; give {NAMED_ROWS + self.support_tokens} or more, or 0 for all of a crop's")
-        for name in ("camera", "context"):
+        for name in ("camera", "magnified", "context"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
         if not 0 <= self.supports <= 1 or self.support_tokens < 1:
@@ -146,7 +149,10 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         if rng.random() < 0.3:
             image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.0)))
         s = int(rng.choice(len(plan.grids), p=_scale_odds(len(plan.grids))))
-        if settings.camera and s == len(plan.grids) - 1 and rng.random() < settings.camera:
+        finest = s == len(plan.grids) - 1
+        if settings.magnified and finest and rng.random() < settings.magnified:
+            image = _magnified(image, min(ZOOM, max(1.0, size / max(LEAST_PX, bank.least(drawn)))), rng)
+        elif settings.camera and finest and rng.random() < settings.camera:
             image = augment.photographed(image, rng)
         values = _jittered(image, settings.colour_jitter, model, rng)
         every = values.reshape(3, side, p, side, p).transpose(1, 3, 0, 2, 4).reshape(side * side, -1)
@@ -178,6 +184,14 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         "answers": torch.from_numpy(answers),
         "crop_names": torch.from_numpy(np.array(named, bool)),
     }
+
+
+def _magnified(image: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
+    """The crop uint8 [px, px, 3] as a close-up shows it of a frame in which it is up to `most` times smaller."""
+    px = len(image)
+    side = max(1, round(px / np.exp(rng.uniform(0, np.log(most)))))
+    taken = augment.photographed(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), rng)
+    return cv2.resize(taken, (px, px), interpolation=cv2.INTER_LINEAR)
 
 
 def _scale_odds(count: int) -> np.ndarray:

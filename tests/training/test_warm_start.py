@@ -217,6 +217,33 @@ def test_crops_of_the_finest_scale_go_through_a_camera(tiny_model, bank, setting
     assert any(changed) and not all(changed)
 
 
+def test_crops_of_the_finest_scale_are_magnified(tiny_model, bank, settings, monkeypatch):
+    cut, seen = settings_of(tiny_model.config), []
+    monkeypatch.setattr(warm_start, "_magnified", lambda image, most, rng: seen.append(most) or image)
+    plan = FramePlan.of(*warm_start.FRAME, cut)
+    finest = plan.positions(len(plan.grids) - 1, np.zeros(1, int)).item()
+    for share in (0.0, 0.5, 1.0):
+        seen.clear()
+        made = warm_start.make_warm_batch(bank, replace(settings, crops=60, mosaics=0, magnified=share), cut, np.random.default_rng(2))
+        fine = int((made.position.amin(1) >= finest).sum())
+        assert {0.0: not seen, 0.5: 0 < len(seen) < fine, 1.0: len(seen) == fine}[share]
+    assert min(seen) >= 20 / warm_start.LEAST_PX and max(seen) <= warm_start.ZOOM  # the squares are 20 to 40 px
+    words = replace(bank, labels=tuple({**label, "least": 30} for label in bank.labels))  # nothing may get too small to read
+    seen.clear()
+    warm_start.make_warm_batch(words, replace(settings, crops=20, mosaics=0, magnified=1.0), cut, np.random.default_rng(2))
+    assert seen and 1 <= min(seen) and max(seen) <= 40 / 30
+
+
+def test_a_magnified_crop_is_as_large_and_less_sharp():
+    image = np.random.default_rng(0).integers(0, 255, (80, 80, 3)).astype(np.uint8)
+    sharp, blurred = (warm_start._magnified(image, most, np.random.default_rng(5)) for most in (1.0, 3.0))
+    assert sharp.shape == blurred.shape == (80, 80, 3) and blurred.dtype == np.uint8
+    steps = [np.abs(np.diff(one.astype(int), axis=1)).mean() for one in (sharp, blurred)]
+    assert steps[1] < 0.6 * steps[0]
+    with pytest.raises(TrainingError, match="magnified is -0.1"):
+        warm_start.WarmStartSettings(magnified=-0.1)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_share_of_the_crops_sees_a_glance(tiny_model, bank, settings, sentences, share):
     cut = settings_of(tiny_model.config)
