@@ -111,15 +111,17 @@ def rows(places, taken):
     for row in found:
         rows_of.setdefault(row[0], row)
     if "tux" in places:
-        held = {name for name in rows_of if held_out(name)} | set(HELD_OUT)
-        for row in stamps.rows(places["tux"], taken, held):
+        for row in stamps.rows(places["tux"], taken, _held(rows_of)):
             known = rows_of.get(row[0])
             rows_of[row[0]] = (*known[:-1], known[-1] + row[-1]) if known else row
     if "style" in places:
-        held = {name for name in rows_of if held_out(name)} | set(HELD_OUT)
-        for row in restyled.rows(taken, set(rows_of), held, places["style"]):
+        for row in restyled.rows(taken, set(rows_of), _held(rows_of), places["style"]):
             rows_of[row[0]] = row
     return list(rows_of.values())
+
+
+def _held(names):
+    return {name for name in names if held_out(name)} | set(HELD_OUT)
 
 
 def held_out(name):
