@@ -31,6 +31,7 @@ from .start import THRESHOLDS, caption_vectors, cut_settings, frozen, initial_mo
 
 CPU = torch.device("cpu")
 STAGES = ("cache", "warm_start", "pretrain")
+NO_NAMES = "pretrain.loss.absent_weight is {}, and no names come with the steps; give pretrain.replay a names_weight, or set it to 0"
 
 
 def device_of(settings: RunSettings) -> torch.device:
@@ -121,6 +122,8 @@ def _labelled(sample: Any) -> tuple[str, bytes, dict]:
 
 def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) -> int:
     """Stage B; returns the steps done."""
+    from .warm_start import WarmStartSettings
+
     folder = Path(settings.run) / "pretrain"
     loop, batch, loss = pretrain_settings(settings)
     if is_streamed(settings):
@@ -135,6 +138,9 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     cut = settings_of(model.config)
     frame_cache.check_cache(frames, cut)
     replay = settings.pretrain.get("replay")
+    again = section(WarmStartSettings, replay, "pretrain.replay") if replay else None
+    if loss.absent_weight and not (again and again.named):
+        raise TrainingError(NO_NAMES.format(loss.absent_weight))
     before = (settings.warm_start or {}).get("loop", {}).get("steps", 0)  # so that banks go on from the first stage's last one
     with distributed.first_rank_first():
         sentences = caption_vectors(settings, model)
@@ -159,9 +165,7 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     if not replay:
         return fit(model, make, of, loop, folder, resume, work=lambda made: made.work, **options)
 
-    from .warm_start import WarmStartSettings, make_warm_batch, warm_loss
-
-    again = section(WarmStartSettings, replay, "pretrain.replay")
+    from .warm_start import make_warm_batch, warm_loss
 
     def make_both(step: int) -> tuple:
         return make(step), make_warm_batch(banks.at(before + step), again, cut, _rng(settings.seed, 4, step))
@@ -194,6 +198,8 @@ def _streamed(settings: RunSettings, folder: Path, resume: bool, device: torch.d
     loop, batch, loss = pretrain_settings(settings)
     if len(settings.folders) > 1 or settings.pretrain.get("replay"):
         raise TrainingError("a stream reads one data folder and takes no replay; set pretrain.source to cache, or change these")
+    if loss.absent_weight:
+        raise TrainingError(NO_NAMES.format(loss.absent_weight))
     if _is_done(folder, loop, resume):
         return loop.steps
     model = _start(folder, resume, settings, lambda: _warm(settings)).to(device)

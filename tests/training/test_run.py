@@ -40,6 +40,14 @@ def test_one_command_makes_a_checkpoint_and_a_second_one_finds_it_done(config, t
     assert newest.stat().st_mtime_ns > before and len(read_metrics(tmp_path / "run" / "pretrain" / "metrics.jsonl")) == 4
 
 
+@pytest.mark.parametrize("more", [[], ["pretrain.replay={crops: 4}"], ["pretrain.source=stream"]])
+def test_absent_names_without_a_banks_names_are_refused(config, tmp_path, more, capsys):
+    given = ["pretrain.loss.absent_weight=0.1", *more]
+    assert train.main([str(config), *(part for one in given for part in ("--set", one))]) == 2
+    assert "absent_weight is 0.1, and no names come with the steps" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "pretrain" / "steps").exists()
+
+
 def test_a_sweep_measures_every_run_on_the_same_frames(config, tmp_path):
     entries = [
         {"name": "base"},

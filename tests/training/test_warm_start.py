@@ -240,8 +240,6 @@ def test_a_magnified_crop_is_as_large_and_less_sharp():
     assert sharp.shape == blurred.shape == (80, 80, 3) and blurred.dtype == np.uint8
     steps = [np.abs(np.diff(one.astype(int), axis=1)).mean() for one in (sharp, blurred)]
     assert steps[1] < 0.6 * steps[0]
-    with pytest.raises(TrainingError, match="magnified is -0.1"):
-        warm_start.WarmStartSettings(magnified=-0.1)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -274,18 +272,32 @@ def test_the_stage_shows_its_crops_the_glances_of_cached_frames(bank, tmp_path, 
     assert seen[2:] == [None, None]
 
 
+def test_stage_b_tells_its_regions_from_the_names_of_the_replayed_bank(bank, tmp_path, monkeypatch):
+    settings = read_settings(tiny_run.write(tmp_path, steps=2))
+    loss = {**settings.pretrain["loss"], "absent_weight": 0.1}
+    replay = {"crops": 4, "side": 4, "smallest": 20, "largest": 40, "mosaics": 0, "names_weight": 1.0}
+    settings = replace(settings, pretrain={**settings.pretrain, "loss": loss, "replay": replay})
+    monkeypatch.setattr(stages, "_banks", lambda settings, sentences, last, first: Banked(bank, sentences))
+    seen, told = [], losses.absent_loss
+    monkeypatch.setattr(losses, "absent_loss", lambda *given: seen.append(given[1].shape[0]) or told(*given))
+    stages.cache(settings)
+    assert stages.pretrain(settings, resume=False) == 2
+    assert seen.count(4) >= 2  # red, green, blue and yellow square, each step
+
+
 class Banked:
-    """One bank for every step, its captions' vectors added."""
+    """One bank for every step, the vectors of its captions and names added."""
 
     def __init__(self, bank, sentences):
         self.bank = bank
         sentences.add(text for label in bank.labels for text in label["texts"])
+        sentences.add(bank.names)
 
     def at(self, step):
         return self.bank
 
 
-@pytest.mark.parametrize("name", ["camera", "context"])
+@pytest.mark.parametrize("name", ["camera", "magnified", "context"])
 def test_a_share_is_between_none_and_all(settings, name):
     with pytest.raises(TrainingError, match=f"{name} is 1.5"):
         replace(settings, **{name: 1.5})
