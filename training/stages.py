@@ -31,7 +31,6 @@ from .start import THRESHOLDS, caption_vectors, cut_settings, frozen, initial_mo
 
 CPU = torch.device("cpu")
 STAGES = ("cache", "warm_start", "pretrain")
-NO_NAMES = "pretrain.loss.absent_weight is {}, and no names come with the steps; give pretrain.replay a names_weight, or set it to 0"
 
 
 def device_of(settings: RunSettings) -> torch.device:
@@ -122,8 +121,6 @@ def _labelled(sample: Any) -> tuple[str, bytes, dict]:
 
 def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) -> int:
     """Stage B; returns the steps done."""
-    from .warm_start import WarmStartSettings
-
     folder = Path(settings.run) / "pretrain"
     loop, batch, loss = pretrain_settings(settings)
     if is_streamed(settings):
@@ -138,9 +135,6 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     cut = settings_of(model.config)
     frame_cache.check_cache(frames, cut)
     replay = settings.pretrain.get("replay")
-    again = section(WarmStartSettings, replay, "pretrain.replay") if replay else None
-    if loss.absent_weight and not (again and again.named):
-        raise TrainingError(NO_NAMES.format(loss.absent_weight))
     before = (settings.warm_start or {}).get("loop", {}).get("steps", 0)  # so that banks go on from the first stage's last one
     with distributed.first_rank_first():
         sentences = caption_vectors(settings, model)
@@ -165,7 +159,9 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     if not replay:
         return fit(model, make, of, loop, folder, resume, work=lambda made: made.work, **options)
 
-    from .warm_start import make_warm_batch, warm_loss
+    from .warm_start import WarmStartSettings, make_warm_batch, warm_loss
+
+    again = section(WarmStartSettings, replay, "pretrain.replay")
 
     def make_both(step: int) -> tuple:
         return make(step), make_warm_batch(banks.at(before + step), again, cut, _rng(settings.seed, 4, step))
@@ -198,8 +194,6 @@ def _streamed(settings: RunSettings, folder: Path, resume: bool, device: torch.d
     loop, batch, loss = pretrain_settings(settings)
     if len(settings.folders) > 1 or settings.pretrain.get("replay"):
         raise TrainingError("a stream reads one data folder and takes no replay; set pretrain.source to cache, or change these")
-    if loss.absent_weight:
-        raise TrainingError(NO_NAMES.format(loss.absent_weight))
     if _is_done(folder, loop, resume):
         return loop.steps
     model = _start(folder, resume, settings, lambda: _warm(settings)).to(device)
@@ -222,16 +216,25 @@ def _streamed(settings: RunSettings, folder: Path, resume: bool, device: torch.d
 
 
 def pretrain_settings(settings: RunSettings) -> tuple[LoopSettings, BatchSettings, LossSettings]:
-    """The typed sections of `pretrain`; TrainingError where a key is unknown."""
+    """The typed sections of `pretrain`; TrainingError where a key is unknown, or where one needs another that is not there."""
+    from .warm_start import WarmStartSettings
+
     known = {"loop", "batch", "loss", "replay", "held_out_share", "source"}
     if "loop" not in settings.pretrain or settings.pretrain.keys() - known:
         raise TrainingError(f"pretrain has {', '.join(settings.pretrain)}; give loop, and of {', '.join(sorted(known))} what is wanted")
     if settings.pretrain.get("source", "cache") not in ("cache", "stream"):
         raise TrainingError(f"pretrain.source is {settings.pretrain['source']!r}; give cache or stream")
+    loss = section(LossSettings, settings.pretrain.get("loss") or {}, "pretrain.loss")
+    replay = settings.pretrain.get("replay")
+    if loss.absent_weight and not (replay and section(WarmStartSettings, replay, "pretrain.replay").named):
+        raise TrainingError(
+            f"pretrain.loss.absent_weight is {loss.absent_weight}, and no names come with the steps; "
+            "give pretrain.replay a names_weight, or set it to 0"
+        )
     return (
         section(LoopSettings, settings.pretrain["loop"], "pretrain.loop"),
         section(BatchSettings, settings.pretrain.get("batch") or {}, "pretrain.batch"),
-        section(LossSettings, settings.pretrain.get("loss") or {}, "pretrain.loss"),
+        loss,
     )
 
 

@@ -304,6 +304,7 @@ def warm_loss(
         rows = batch.has_row[:, :2].flatten()
         told = embedding.unflatten(0, (count, -1))[:, :2].flatten(0, 1)[rows]
         match = match + settings.names_weight * losses.names_loss(told, names.text, batch.crop_names.repeat_interleave(2, 0)[rows])
+    if settings.absent_weight:
         member = batch.crop_names[image] & ~background[:, None]
         absent = losses.absent_loss(embedding[keep], names.text, model.logit_scale, model.logit_bias, member[keep])
         match = match + settings.absent_weight * absent
