@@ -327,11 +327,13 @@ def warm_loss(
 
 
 def _looked(v: torch.nn.Module, batch: WarmBatch, seeing: int, kv: torch.Tensor | None) -> torch.Tensor:
-    """Tokens [M, n, D] of the crops, of which the first `seeing` see a glance. That glance takes no gradient: a crop lies in no frame."""
+    """Tokens [M, n, D] of the crops, of which the first `seeing` see a glance, each of the F frames' as many (so up to F - 1 fewer do).
+    That glance takes no gradient: a crop lies in no frame."""
     count, done = len(batch.patches), []
+    if kv is not None:
+        seeing -= seeing % kv.shape[2]
     if seeing:
-        seen = kv.detach()[:, :, torch.arange(seeing) % kv.shape[2]]
-        done.append(v.look(batch.patches[:seeing], batch.position[:seeing], seen))
+        done.append(v.look(batch.patches[:seeing], batch.position[:seeing], kv.detach()))
     if seeing < count:
         empty = torch.zeros(v.layers, 2, count - seeing, v.heads, 0, v.dim // v.heads)
         done.append(v.look(batch.patches[seeing:], batch.position[seeing:], empty))

@@ -22,13 +22,32 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, kv: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """x [B, N, D], kv [2, B, h, n0, D/h] or None, mask bool broadcastable to [B, h, N, n0 + N] (True = may be seen) or None
-        -> [B, N, D] and this pass's own keys and values [2, B, h, N, D/h]."""
+        -> [B, N, D] and this pass's own keys and values [2, B, h, N, D/h].
+
+        kv may have F rows in place of B, where F divides B and there is no mask: each is then seen by B / F rows of x, one after another.
+        """
         q, k, v = (split_heads(part, self.heads) for part in self.qkv(x).chunk(3, dim=-1))
         own = torch.stack([k, v])
+        if kv is not None and mask is None and kv.shape[1] != x.shape[0]:
+            return self.proj(merge_heads(attend_shared(q, k, v, kv))), own
         if kv is not None:
             k, v = torch.cat([kv[0], k], dim=2), torch.cat([kv[1], v], dim=2)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.proj(merge_heads(x)), own
+
+
+def attend_shared(q: Tensor, k: Tensor, v: Tensor, kv: Tensor) -> Tensor:
+    """Attention of q [B, h, N, c] to its own k, v and to kv [2, F, h, n0, c], each of whose rows B / F of q's see -> [B, h, N, c].
+
+    What concatenation gives, without B copies of the glance's keys and values: those of all rows that see one are one product.
+    """
+    count, frames = q.shape[0], kv.shape[1]
+    together = lambda rows: rows.unflatten(0, (frames, -1)).transpose(1, 2).flatten(2, 3)  # noqa: E731  [B, h, N, .] -> [F, h, B/F * N, .]
+    apart = lambda rows: rows.unflatten(2, (count // frames, -1)).transpose(1, 2).flatten(0, 1)  # noqa: E731
+    q = q * q.shape[-1] ** -0.5
+    logits = torch.cat([together(q) @ kv[0].transpose(-1, -2), together(q @ k.transpose(-1, -2))], dim=-1)
+    seen, own = logits.softmax(-1).to(v.dtype).split([kv.shape[3], k.shape[2]], dim=-1)
+    return apart(seen @ kv[1]) + apart(own) @ v
 
 
 class Block(nn.Module):

@@ -75,6 +75,14 @@ def test_look_is_attention_over_glance_and_own_patches():
     torch.testing.assert_close(block(x, kv)[0], expected, **CLOSE)
 
 
+def test_looks_that_share_a_glance_see_what_looks_with_a_copy_of_it_see(v):
+    glances = v.glance(torch.randn(2, 3, 64, 64)).kv
+    patches, position = torch.randn(6, 5, 768), torch.randint(0, 320, (6, 5))
+    shared = v.look(patches, position, glances)
+    assert torch.allclose(shared, v.look(patches, position, glances.repeat_interleave(3, 2)), atol=1e-5)
+    assert not torch.allclose(shared, v.look(patches, position, glances[:, :, [1, 0]]), atol=1e-2)
+
+
 def test_masked_patches_are_seen_by_none(v):
     kv = v.glance(torch.randn(2, 3, 64, 64)).kv
     patches, position = torch.randn(2, 6, 768), torch.randint(0, 320, (2, 6))
