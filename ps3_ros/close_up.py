@@ -1,8 +1,9 @@
 """Close-ups: the best candidates of a question cut out of the frame anew, each so that it fills a few patches, and encoded by itself.
 
 A thing of 30 px lies on two or three patches, wherever their edges happen to fall, and one of 400 px on hundreds. Cut out by itself, it
-lies on SIDE x SIDE patches in the middle, which is how training shows things (training/warm_start.py). So each candidate gets a second
-opinion on what it is, and a box finer than patches. Not in the paper; docs/notes/regions.md has what it gains.
+lies in the middle of about SIDE x SIDE patches, which is how training shows things (training/warm_start.py): a long one on fewer rows and
+more columns, so that the words of a sign are not made too small to read. So each candidate gets a second opinion on what it is, and a box
+finer than patches. Not in the paper; docs/notes/regions.md has what it gains.
 """
 
 from functools import partial
@@ -14,8 +15,9 @@ from .encoder import Look
 from .regions import FLAT_MATCH, THRESHOLD_BETWEEN, inside
 from .selection import Selection, normalised
 
-SIDE = 5  # patches along a close-up
-MARGIN = 1.5  # its side, as a multiple of the box's longer side: some surroundings
+SIDE = 5  # patches along a close-up of a square box
+SHAPES = ((SIDE, SIDE), (4, 6), (6, 4), (3, 8), (8, 3), (2, 12), (12, 2))  # rows and columns; none has more than SIDE^2 patches
+MARGIN = 1.5  # what it shows, as a multiple of the box's sides: some surroundings
 LEAST_PX = 12.0  # of a box's longer side: below, a close-up would show nothing but interpolation
 SHARE = 5  # close-ups take at most the fifth part of a look's patches
 OVERSAMPLING = 4  # a larger window is first thinned to so many pixels a pixel of the close-up: its cost must not grow with the box
@@ -28,63 +30,74 @@ def split_budget(patches, settings):
     return patches - count * SIDE * SIDE, count
 
 
+def shape_of(width, height):
+    """(rows, columns) of the close-up that shows a box of width x height px the largest; the first of equals."""
+    return min(SHAPES, key=lambda shape: max(width / shape[1], height / shape[0]))
+
+
 def close_look(encoder, glance, boxes, encode=None):
-    """Close-ups of the boxes, float32 [K, 4] px: Look of K * SIDE^2 tokens, one close-up after the other, row-major.
+    """Close-ups of the boxes, float32 [K, 4] px: (Look of their tokens, one close-up after the other, each row-major; their shapes, a list of
+    K (rows, columns)).
 
     The Look's selection is empty, as these are no patches of a scale. encode: encode_close_ups with its first two arguments given, or what
     knows some of them already (Seen.encode_close_ups); None = all are encoded, each by itself.
     """
     encode = partial(encode_close_ups, encoder, glance) if encode is None else encode
-    patches, position, places = (np.stack(each) for each in zip(*(close_up(glance.frame, glance.plan, box) for box in boxes), strict=True))
-    tokens = encode(boxes, normalise(patches, encoder.settings), position, places)
-    return Look(np.concatenate(tokens), Selection.none(glance.plan), np.concatenate(places), {})
+    patches, position, places, shapes = zip(*(close_up(glance.frame, glance.plan, box) for box in boxes), strict=True)
+    tokens = encode(boxes, [normalise(some, encoder.settings) for some in patches], position, places)
+    return Look(np.concatenate(tokens), Selection.none(glance.plan), np.concatenate(places), {}), list(shapes)
 
 
 def encode_close_ups(encoder, glance, boxes, patches, position, places, together=False):
     """Tokens of close-ups, a list of K float32 [n, D], with the glance as context.
 
-    boxes: [K, 4] px; patches: float32 [K, n, 3 * p * p]; position: int64 [K, n]; places: float32 [K, n, 4] px. together: in one run, for
-    half the time; they see each other then, and a question by itself gains less by them (docs/notes/regions.md, docs/performance.md).
+    boxes: [K, 4] px; then K each of patches float32 [n, 3 * p * p], position int64 [n] and places float32 [n, 4] px; n differs by shape.
+    together: in one run, for half the time; they see each other then, and a question by itself gains less by them (docs/notes/regions.md,
+    docs/performance.md).
     """
-    count, n, size = patches.shape
-    rows = count * n if together else n
+    if together:
+        patches, position = [np.concatenate(patches)], [np.concatenate(position)]
     tokens = [
         encoder.backend.run("look", {"patches": some[None], "position": at, "kv": glance.kv})["tokens"][0]
-        for some, at in zip(patches.reshape(-1, rows, size), position.reshape(-1, rows), strict=True)
+        for some, at in zip(patches, position, strict=True)
     ]
-    return list(np.concatenate(tokens).reshape(count, n, -1))
+    return np.split(tokens[0], np.cumsum([len(each) for each in places])[:-1]) if together else tokens
 
 
 def close_up(frame, plan, box):
-    """One box -> uint8 [n, 3, p, p] RGB, position int64 [n], and the patches' own boxes float32 [n, 4] in source px; n = SIDE^2.
+    """One box -> uint8 [n, 3, p, p] RGB, position int64 [n], the patches' own boxes float32 [n, 4] in source px, and its shape (rows,
+    columns), of which n is the product.
 
     Beyond the frame's edge its last pixels go on. Positions are those of the scale whose patches are nearest in size, around the box.
     """
     settings, patch = plan.settings, plan.settings.patch
     centre = (np.asarray(box[:2], np.float64) + box[2:]) / 2
-    side = max(1, round(MARGIN * max(LEAST_PX, box[2] - box[0], box[3] - box[1])))
-    left, top = (int(round(c - side / 2)) for c in centre)
-    size = SIDE * patch
-    step = max(1, side // (OVERSAMPLING * size))
-    along = np.arange(0, side, step)
-    rows, cols = np.clip(top + along, 0, frame.height - 1), np.clip(left + along, 0, frame.width - 1)
+    width, height = (max(LEAST_PX, float(v)) for v in (box[2] - box[0], box[3] - box[1]))
+    shape = shape_of(width, height)
+    size = MARGIN * max(height / shape[0], width / shape[1])  # px of the frame that one patch shows, a side
+    sides = [max(1, round(size * count)) for count in shape]
+    top, left = (int(round(c - side / 2)) for c, side in zip(centre[::-1], sides, strict=True))
+    step = max(1, int(size / (OVERSAMPLING * patch)))
+    along = [np.arange(0, side, step) for side in sides]
+    rows, cols = np.clip(top + along[0], 0, frame.height - 1), np.clip(left + along[1], 0, frame.width - 1)
     window = frame.pixels[rows[0] : rows[-1] + 1][rows - rows[0]][:, cols]
-    how = cv2.INTER_AREA if len(along) > size else cv2.INTER_LINEAR
+    how = cv2.INTER_AREA if len(along[0]) > shape[0] * patch else cv2.INTER_LINEAR
     if settings.resampling == "bicubic":
         how = cv2.INTER_CUBIC
-    pixels = cv2.resize(window, (size, size), interpolation=how)[..., ::-1]
-    patches = pixels.reshape(SIDE, patch, SIDE, patch, 3).transpose(0, 2, 4, 1, 3).reshape(SIDE * SIDE, 3, patch, patch)
+    pixels = cv2.resize(window, (shape[1] * patch, shape[0] * patch), interpolation=how)[..., ::-1]
+    patches = pixels.reshape(shape[0], patch, shape[1], patch, 3).transpose(0, 2, 4, 1, 3).reshape(-1, 3, patch, patch)
 
-    sizes = [plan.height / grid.rows for grid in plan.grids]
-    s = int(np.abs(np.log(np.array(sizes) * SIDE / side)).argmin())
-    grid, around = plan.grids[s], np.arange(SIDE) - SIDE // 2
-    row = np.clip(int(centre[1] / plan.height * grid.rows) + around, 0, grid.rows - 1)
-    col = np.clip(int(centre[0] / plan.width * grid.cols) + around, 0, grid.cols - 1)
+    sizes = np.array([plan.height / grid.rows for grid in plan.grids])
+    s = int(np.abs(np.log(sizes / size)).argmin())
+    grid = plan.grids[s]
+    around = [np.arange(count) - count // 2 for count in shape]
+    row = np.clip(int(centre[1] / plan.height * grid.rows) + around[0], 0, grid.rows - 1)
+    col = np.clip(int(centre[0] / plan.width * grid.cols) + around[1], 0, grid.cols - 1)
     position = plan.positions(s, (row[:, None] * grid.cols + col).reshape(-1))
 
-    y, x = np.divmod(np.arange(SIDE * SIDE), SIDE)
-    places = np.stack([x, y, x + 1, y + 1], axis=1) * (side / SIDE) + (left, top, left, top)
-    return patches, position, places.astype(np.float32)
+    y, x = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
+    places = np.stack([x, y, x + 1, y + 1], axis=1) * ([sides[1] / shape[1], sides[0] / shape[0]] * 2) + (left, top, left, top)
+    return patches, position, places.astype(np.float32), shape
 
 
 def normalise(patches, settings):
@@ -106,15 +119,18 @@ class Closer:
 
         The match is that of the patches inside the box, pooled; a finer box is the mean of the box and of the one that the match draws.
         """
-        look = close_look(self.encoder, self.glance, boxes, self.encode)
+        look, shapes = close_look(self.encoder, self.glance, boxes, self.encode)
         self.patches += len(look.tokens)
-        places = look.boxes.reshape(len(boxes), SIDE * SIDE, 4)
-        mask = np.zeros((len(boxes), len(boxes), SIDE * SIDE), bool)
+        split = np.cumsum([rows * cols for rows, cols in shapes])[:-1]
+        own = np.split(np.arange(len(look.tokens)), split)
+        mask = np.zeros((len(boxes), len(look.tokens)), bool)
         for k, box in enumerate(boxes):
-            mask[k, k] = inside(places[k], box[None])[0]
-        cosine = normalised(self.encoder.embed(look, mask.reshape(len(boxes), -1))) @ self.text.T
-        match = (normalised(self.encoder.embed_tokens(look)) @ self.text.T).max(axis=1).reshape(len(boxes), SIDE, SIDE)
-        drawn = np.array([drawn_box(*one) for one in zip(match, places, boxes, strict=True)], np.float32)
+            mask[k, own[k]] = inside(look.boxes[own[k]], box[None])[0]
+        cosine = normalised(self.encoder.embed(look, mask)) @ self.text.T
+        match = (normalised(self.encoder.embed_tokens(look)) @ self.text.T).max(axis=1)
+        drawn = np.array(
+            [drawn_box(match[at].reshape(shape), look.boxes[at], box) for at, shape, box in zip(own, shapes, boxes, strict=True)], np.float32
+        )
         limits = np.array([self.glance.plan.width, self.glance.plan.height] * 2, np.float32)
         return cosine.astype(np.float64), np.clip((boxes + drawn) / 2, 0, limits)
 
@@ -122,13 +138,13 @@ class Closer:
 def drawn_box(match, places, box):
     """The box round what matches better than halfway between a close-up's rim and the best place inside `box`: [4] px.
 
-    match: float32 [SIDE, SIDE]; places: [SIDE^2, 4] px. `box` itself where nothing stands out.
+    match: float32 [rows, cols]; places: [rows * cols, 4] px. `box` itself where nothing stands out.
     """
-    count = SIDE * FINER
-    fine = cv2.resize(np.asarray(match, np.float32), (count, count), interpolation=cv2.INTER_LINEAR)
-    (left, top), right = places[0, :2], places[-1, 2]
-    step = (right - left) / count
-    x, y = left + (np.arange(count) + 0.5) * step, top + (np.arange(count) + 0.5) * step
+    rows, cols = (count * FINER for count in match.shape)
+    fine = cv2.resize(np.asarray(match, np.float32), (cols, rows), interpolation=cv2.INTER_LINEAR)
+    (left, top), (right, bottom) = places[0, :2], places[-1, 2:]
+    step_x, step_y = (right - left) / cols, (bottom - top) / rows
+    x, y = left + (np.arange(cols) + 0.5) * step_x, top + (np.arange(rows) + 0.5) * step_y
     within = ((y >= box[1]) & (y <= box[3]))[:, None] & ((x >= box[0]) & (x <= box[2]))
     if not within.any():
         return box
@@ -139,4 +155,4 @@ def drawn_box(match, places, box):
     level = low + THRESHOLD_BETWEEN * (fine.flat[place] - low)
     _, labels = cv2.connectedComponents((fine >= level).astype(np.uint8), connectivity=8)
     rows, cols = np.nonzero(labels == labels.flat[place])
-    return np.array([cols.min(), rows.min(), cols.max() + 1, rows.max() + 1]) * step + (left, top, left, top)
+    return np.array([cols.min(), rows.min(), cols.max() + 1, rows.max() + 1]) * ([step_x, step_y] * 2) + (left, top, left, top)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from .answer import Region
-from .selection import normalised, sigmoid
+from .selection import Selection, normalised, sigmoid
 
 MAX_REGIONS = 8  # an answer is read by a person or a planner: more are noise
 MAX_CANDIDATES = 24  # regions scored before overlapping ones are dropped: bounds the region graph's R
@@ -57,8 +57,12 @@ class Component:
 
 def look_canvas(look, plan, vectors, token_embeddings):
     """Canvas of one question's look: a patch's match is that of the label it fits best. Arguments as of find_regions."""
-    match = np.einsum("ne,ce->nc", normalised(token_embeddings), normalised(vectors)).max(axis=1)
-    return project(match, look.selection, plan)
+    return project(token_match(vectors, token_embeddings), look.selection, plan)
+
+
+def token_match(vectors, token_embeddings):
+    """Cosine of each token with the label it fits best, float32 [N]. Arguments as of find_regions."""
+    return np.einsum("ne,ce->nc", normalised(token_embeddings), normalised(vectors)).max(axis=1)
 
 
 def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed, maps=None, closer=None, canvas=None):
@@ -72,12 +76,15 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
     """
     settings, text = plan.settings, normalised(vectors)
     canvas = look_canvas(look, plan, vectors, token_embeddings) if canvas is None else canvas
-    median = float(np.median(canvas.match[canvas.looked]))
-    boxes = []
-    for component in components(relevance, canvas, settings):
-        # Background: what is not the thing. A thing can fill its component, but seldom all that was looked at: the lower median of the two.
-        low = min(median, float(np.median(component.of(canvas.match)[component.patches])))
-        boxes += peaks(canvas, component, low)
+    boxes = candidates(relevance, canvas, settings)
+    import os
+    if os.environ.get('COARSE'):
+        match, place = token_match(vectors, token_embeddings), 0
+        for s, patches in enumerate(look.selection.patches[:-1]):
+            alone = Selection(tuple(p if i == s else p[:0] for i, p in enumerate(look.selection.patches)))
+            if len(patches):
+                boxes += candidates(relevance, project(match[place : place + len(patches)], alone, plan), settings)
+            place += len(patches)
     boxes = sorted(boxes, key=lambda found: -found[0])[:MAX_CANDIDATES]
     boxes = np.array([box for _, box in boxes], np.float32)
     mask = np.concatenate([inside(look.boxes, grown(boxes, factor)) for factor in SURROUNDINGS])
@@ -104,6 +111,17 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
         for n in kept
     ]
     return regions, scores.max(axis=0)
+
+
+def candidates(relevance, canvas, settings):
+    """Boxes of a canvas: a list of (peak match, box) as peaks gives them, of every component."""
+    median = float(np.median(canvas.match[canvas.looked]))
+    boxes = []
+    for component in components(relevance, canvas, settings):
+        # Background: what is not the thing. A thing can fill its component, but seldom all that was looked at: the lower median of the two.
+        low = min(median, float(np.median(component.of(canvas.match)[component.patches])))
+        boxes += peaks(canvas, component, low)
+    return boxes
 
 
 def level_of(text, settings):

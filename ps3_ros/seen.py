@@ -62,7 +62,8 @@ class Seen:
         keys = [key_of(box) for box in boxes]
         new = [n for n, key in enumerate(keys) if key not in self.close_ups]
         if new:
-            tokens = encode_close_ups(self.encoder, self.glance, boxes[new], patches[new], position[new], places[new], together)
+            parts = ([each[n] for n in new] for each in (patches, position, places))
+            tokens = encode_close_ups(self.encoder, self.glance, boxes[new], *parts, together)
             self.close_ups.update(zip([keys[n] for n in new], tokens, strict=True))
         found = [self.close_ups[key] for key in keys]
         for key in keys:

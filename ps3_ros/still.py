@@ -11,7 +11,6 @@ from time import perf_counter
 import cv2
 import numpy as np
 
-from .close_up import SIDE
 from .errors import Ps3Error
 from .frame import cut_patches
 from .seen import NOTHING_MS, Seen, key_of
@@ -116,10 +115,10 @@ class StillSeen(Seen):
     def encode_close_ups(self, boxes, patches, position, places, together=False):
         """As Seen.encode_close_ups; one that an earlier frame left counts where its pixels did not change."""
         settings = self.encoder.settings
-        pictures = patches.reshape(*patches.shape[:2], 3, settings.patch, settings.patch)
-        for key, picture, (first, *_, last) in zip(map(key_of, boxes), pictures, places, strict=True):
+        for key, some, (first, *_, last) in zip(map(key_of, boxes), patches, places, strict=True):
             window = (*first[:2], *last[2:])
-            blocks = block_means(picture, _block_of_close_up(window, settings.patch), settings)
+            picture = some.reshape(-1, 3, settings.patch, settings.patch)
+            blocks = block_means(picture, _block_of_close_up(first[2] - first[0], settings.patch), settings)
             before = self.pictures.get(key)
             if before is None or np.abs(blocks - before[0]).max() > self.levels:
                 self.close_ups.pop(key, None)
@@ -172,9 +171,10 @@ def _side(patch):
     return next(side for side in range(BLOCK, 0, -1) if patch % side == 0)
 
 
-def _block_of_close_up(window, patch):
-    """Pixels a side of the blocks in which a close-up is compared: where it is enlarged, as many of the frame's as elsewhere."""
-    wanted = BLOCK * SIDE * patch / max(1.0, window[2] - window[0])
+def _block_of_close_up(size, patch):
+    """Pixels a side of the blocks in which a close-up is compared, `size` px of the frame a patch: where it is enlarged, as many of the
+    frame's as elsewhere."""
+    wanted = BLOCK * patch / max(1.0, size)
     return next((side for side in range(1, patch) if patch % side == 0 and side >= max(BLOCK, wanted)), patch)
 
 

@@ -181,4 +181,5 @@ def absent_loss(
     image [M, E] regions, names [V, E], log_scale, bias, count: as the images, texts and the rest of `sigmoid_contrastive`; member bool [M,
     V]: names that count neither way (a thing's own are that loss's to raise). Scalar.
     """
-    return sigmoid_contrastive(image, names, log_scale, bias, torch.zeros_like(member), member, count)
+    logits = contrastive_logits(image, names, log_scale, bias)
+    return F.softplus(logits.masked_fill(member, -torch.inf)).sum() / max(len(image) if count is None else count, 1)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ps3_training.data import augment, backgrounds, captions, catalogue, clutter, words
+from ps3_training.data import augment, backgrounds, captions, catalogue, words
 
 from .files import write_whole
 
@@ -98,7 +98,7 @@ def is_made(folder: Path) -> bool:
     return (folder / "bank.json").exists()
 
 
-def make_bank(folder: Path, each: int = 36, scenes: int = 32, seed: int = 0, processes: int = 2, require: bool = True) -> Bank:
+def make_bank(folder: Path, each: int = 36, scenes: int = 48, seed: int = 0, processes: int = 2, require: bool = True) -> Bank:
     """Make the bank, or read it where `folder` has it: `each` looks of every object that training may see, on `scenes` backgrounds.
 
     Objects that take a colour and traffic lights, whose drawings vary most, get twice as many; wide ones (wide.py) a third.
@@ -161,7 +161,7 @@ def _looks(job: tuple[int, catalogue.NamedObject, int, int]) -> list[tuple[np.nd
 
 def _scenery(job: tuple[int, int]) -> np.ndarray:
     cv2.setNumThreads(1)
-    scene = backgrounds.make(np.random.default_rng((job[0], 7, job[1])), cluttered=clutter.SHARE).pixels
+    scene = backgrounds.make(np.random.default_rng((job[0], 7, job[1])), varied=True).pixels
     return np.ascontiguousarray(augment.camera(scene, np.random.default_rng((job[0], 8, job[1])))[..., ::-1])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ps3_ros.close_up import LEAST_PX
+from ps3_ros.close_up import LEAST_PX, SHAPES, SIDE, shape_of
 from ps3_ros.frame import FramePlan
 from ps3_ros.manifest import Settings
 from ps3_training.data import augment
@@ -48,6 +48,7 @@ class WarmStartSettings:
     alike: float = 0.3  # of objects drawn from the group of the one before, so that look-alikes are each other's negatives
     camera: float = 0.0  # of crops of the finest scale that go through a camera and its JPEG, as frames do
     magnified: float = 0.0  # of those crops that are made smaller, photographed and enlarged again, as close-ups of small things are
+    shaped: float = 0.0  # of crops on as many rows and columns of patches as a close-up of the object has; the others are square
     context: float = 0.0  # of crops that see the keys and values of a frame's glance, as a look does: in the warm start of a cached frame's
     mosaics: int = 6
     mosaic_cells: int = 8  # low-res cells a side of a mosaic
@@ -67,7 +68,9 @@ class WarmStartSettings:
     def __post_init__(self) -> None:
         if self.tokens and self.tokens < NAMED_ROWS + self.support_tokens:
             raise TrainingError(f"tokens is {self.tokens}; give {NAMED_ROWS + self.support_tokens} or more, or 0 for all of a crop's")
-        for name in ("camera", "magnified", "context"):
+        if self.shaped and self.side != SIDE:
+            raise TrainingError(f"shaped is {self.shaped} where side is {self.side}; close-ups have {SIDE} patches a side: give that, or 0")
+        for name in ("camera", "magnified", "shaped", "context"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
         if not 0 <= self.supports <= 1 or self.support_tokens < 1:
@@ -124,11 +127,11 @@ def _jittered(pixels: np.ndarray, spread: float, model: Settings, rng: np.random
 
 
 def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
-    p, side, count = model.patch, settings.side, settings.crops
-    px = p * side
+    p, count = model.patch, settings.crops
     plan = FramePlan.of(*FRAME, model)
     held = settings.support_tokens if settings.supports else 0
-    kept = min(settings.tokens or side * side, side * side)
+    least = min(rows * cols for rows, cols in SHAPES) if settings.shaped else settings.side**2
+    kept = min(settings.tokens or least, least)
     patches = np.empty((count, kept, 3 * p * p), np.float32)
     position = np.empty((count, kept), np.int64)
     mask = np.zeros((count, NAMED_ROWS + 1 + held, kept), bool)
@@ -140,10 +143,12 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         size = max(np.exp(rng.uniform(np.log(settings.smallest), np.log(settings.largest))), bank.least(drawn))
         scale = size / max(sprite.shape[:2])
         sprite = _resized(sprite, sprite.shape[1] * scale, sprite.shape[0] * scale)
-        zoom = np.exp(rng.uniform(0, np.log(4)))
-        image = scenery_crop(bank, rng, px, px, (px * zoom, px * zoom))
         h, w = sprite.shape[:2]
-        x, y = (int(rng.integers(min(0, px - length), max(0, px - length) + 1)) for length in (w, h))
+        shape = shape_of(w, h) if settings.shaped and rng.random() < settings.shaped else (settings.side, settings.side)
+        height, width = shape[0] * p, shape[1] * p
+        zoom = np.exp(rng.uniform(0, np.log(4)))
+        image = scenery_crop(bank, rng, width, height, (width * zoom, height * zoom))
+        x, y = (int(rng.integers(min(0, px - length), max(0, px - length) + 1)) for px, length in ((width, w), (height, h)))
         support = draw_support(image, x, y, w, h, rng) if held and rng.random() < settings.supports else None
         alpha = paste(image, sprite, x, y)
         if rng.random() < 0.3:
@@ -155,16 +160,16 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         elif settings.camera and finest and rng.random() < settings.camera:
             image = augment.photographed(image, rng)
         values = _jittered(image, settings.colour_jitter, model, rng)
-        every = values.reshape(3, side, p, side, p).transpose(1, 3, 0, 2, 4).reshape(side * side, -1)
+        every = values.reshape(3, shape[0], p, shape[1], p).transpose(1, 3, 0, 2, 4).reshape(shape[0] * shape[1], -1)
         grid = plan.grids[s]
-        rows, cols = min(side, grid.rows), min(side, grid.cols)
-        row = int(rng.integers(grid.rows - rows + 1)) + np.minimum(np.arange(side), rows - 1)
-        col = int(rng.integers(grid.cols - cols + 1)) + np.minimum(np.arange(side), cols - 1)
-        covered = (alpha.reshape(side, p, side, p) > 127).mean((1, 3)).reshape(-1)
-        masks = np.zeros((mask.shape[1], side * side), bool)
+        rows, cols = min(shape[0], grid.rows), min(shape[1], grid.cols)
+        row = int(rng.integers(grid.rows - rows + 1)) + np.minimum(np.arange(shape[0]), rows - 1)
+        col = int(rng.integers(grid.cols - cols + 1)) + np.minimum(np.arange(shape[1]), cols - 1)
+        covered = (alpha.reshape(shape[0], p, shape[1], p) > 127).mean((1, 3)).reshape(-1)
+        masks = np.zeros((mask.shape[1], len(covered)), bool)
         masks[: NAMED_ROWS + 1] = _masks(covered, rng)
         if support is not None:
-            shown = support.reshape(side, p, side, p).mean((1, 3)).reshape(-1)
+            shown = support.reshape(shape[0], p, shape[1], p).mean((1, 3)).reshape(-1)
             for number, token in enumerate(rng.permutation(np.flatnonzero((covered == 0) & (shown > 0)))[:held]):
                 masks[NAMED_ROWS + 1 + number, token] = True
         keep = _kept(masks, kept, rng)
@@ -187,11 +192,12 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
 
 
 def _magnified(image: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
-    """The crop uint8 [px, px, 3] as a close-up shows it of a frame in which it is up to `most` times smaller."""
-    px = len(image)
-    side = max(1, round(px / np.exp(rng.uniform(0, np.log(most)))))
-    taken = augment.photographed(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), rng)
-    return cv2.resize(taken, (px, px), interpolation=cv2.INTER_LINEAR)
+    """The crop uint8 [h, w, 3] as a close-up shows it of a frame in which it is up to `most` times smaller."""
+    height, width = image.shape[:2]
+    smaller = np.exp(rng.uniform(0, np.log(most)))
+    size = max(1, round(width / smaller)), max(1, round(height / smaller))
+    taken = augment.photographed(cv2.resize(image, size, interpolation=cv2.INTER_AREA), rng)
+    return cv2.resize(taken, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _scale_odds(count: int) -> np.ndarray:

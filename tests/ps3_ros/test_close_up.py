@@ -9,7 +9,7 @@ import pytest
 
 from ps3_ros.ask import Asker
 from ps3_ros.bundle import load_bundle, write_manifest
-from ps3_ros.close_up import SIDE, close_look, close_up, drawn_box, normalise, split_budget
+from ps3_ros.close_up import SHAPES, SIDE, Closer, close_look, close_up, drawn_box, normalise, shape_of, split_budget
 from ps3_ros.frame import Frame, FramePlan, cut_patches
 from ps3_ros.selection import Selection
 
@@ -45,7 +45,7 @@ def plan(frame, make_settings):
 def test_one_that_falls_on_patches_is_these_patches(frame, plan):
     row, col = 40, 100  # the upper left of 5 x 5 finest patches of 16 px
     centre, half = np.array([col * 16 + 40, row * 16 + 40]), 80 / 1.5 / 2
-    patches, position, places = close_up(frame, plan, np.concatenate([centre - half, centre + half]))
+    patches, position, places, _ = close_up(frame, plan, np.concatenate([centre - half, centre + half]))
     y, x = np.divmod(np.arange(COUNT), SIDE)
     own = (row + y) * plan.grids[2].cols + col + x
     nothing = np.empty(0, np.int64)
@@ -55,24 +55,32 @@ def test_one_that_falls_on_patches_is_these_patches(frame, plan):
 
 
 @pytest.mark.parametrize(
-    "box, scale",
+    "box, scale, shape, shown",
     [
-        ((1000, 1000, 1020, 1008), 2),  # small: enlarged
-        ((1000, 900, 1300, 1000), 0),  # shrunk; its patches are nearest to the coarsest in size
-        ((0, 0, 3840, 2160), 0),  # the whole frame
-        ((0, 0, 10, 10), 2),  # over the frame's edge
-        ((3800, 2100, 3840, 2160), 2),
+        ((1000, 1000, 1016, 1012), 2, (4, 6), (27, 18)),  # small: enlarged, as if it were no less than 12 px high
+        ((1000, 900, 1300, 1000), 1, (3, 8), (450, 169)),  # shrunk; its patches are nearest to the middle scale's in size
+        ((1000, 900, 1080, 1500), 0, (12, 2), (150, 900)),  # tall
+        ((0, 0, 3840, 2160), 0, (4, 6), (5760, 3840)),  # the whole frame
+        ((0, 0, 10, 10), 2, (5, 5), (18, 18)),  # over the frame's edge
+        ((3800, 2100, 3840, 2160), 2, (6, 4), (60, 90)),
     ],
 )
-def test_any_box(frame, plan, box, scale):
-    patches, position, places = close_up(frame, plan, np.array(box, np.float32))
-    assert patches.shape == (COUNT, 3, 16, 16) and patches.dtype == np.uint8
+def test_any_box(frame, plan, box, scale, shape, shown):
+    patches, position, places, got = close_up(frame, plan, np.array(box, np.float32))
+    assert got == shape and patches.shape == (shape[0] * shape[1], 3, 16, 16) and patches.dtype == np.uint8
     grid = plan.grids[scale]
     assert (position >= grid.offset).all() and (position < grid.offset + grid.side**2).all()
-    side = max(12, box[2] - box[0], box[3] - box[1]) * 1.5
-    assert np.allclose(places[-1, 2:] - places[0, :2], side, atol=1)
+    assert np.allclose(places[-1, 2:] - places[0, :2], shown, atol=1)
     centre = (places[0, :2] + places[-1, 2:]) / 2
     assert np.allclose(centre, [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2], atol=1)
+
+
+def test_the_shape_shows_a_box_the_largest():
+    assert shape_of(100, 100) == (SIDE, SIDE) and shape_of(100, 40) == (3, 8) and shape_of(40, 100) == (8, 3)
+    for width in np.geomspace(0.05, 20, 50):
+        largest = min(max(width / cols, 1 / rows) for rows, cols in SHAPES)
+        rows, cols = shape_of(width, 1.0)
+        assert max(width / cols, 1.0 / rows) == largest and rows * cols <= COUNT
 
 
 def test_pixels_lie_where_their_patches_say(make_settings):
@@ -80,8 +88,8 @@ def test_pixels_lie_where_their_patches_say(make_settings):
     pixels = np.zeros((1080, 1920, 3), np.uint8)
     pixels[..., 0], pixels[..., 2] = np.arange(1920) * 255 // 1919, (np.arange(1080) * 255 // 1079)[:, None]
     plan = FramePlan.of(1080, 1920, make_settings())
-    for box in ((500, 300, 540, 340), (900, 200, 1400, 800)):
-        patches, _, places = close_up(Frame(pixels), plan, np.array(box, np.float32))
+    for box in ((500, 300, 540, 340), (900, 200, 1400, 800), (500, 300, 900, 380), (700, 200, 760, 700)):
+        patches, _, places, _ = close_up(Frame(pixels), plan, np.array(box, np.float32))
         x, y = (places[:, 0] + places[:, 2]) / 2, (places[:, 1] + places[:, 3]) / 2
         assert np.allclose(patches[:, 2].mean((1, 2)), x * 255 / 1919, atol=1.5)
         assert np.allclose(patches[:, 0].mean((1, 2)), y * 255 / 1079, atol=1.5)
@@ -96,6 +104,13 @@ def test_a_box_is_drawn_round_what_matches():
     match[1:4, 2] = 1  # a pole within the box
     match[0, 0] = 2  # something else, at the rim
     assert np.allclose(drawn_box(match, PLACES, BOX), [20, 10, 30, 40], atol=3)
+
+
+def test_a_box_is_drawn_on_a_long_close_up_too():
+    places = np.stack([[x * 10, y * 10, x * 10 + 10, y * 10 + 10] for y in range(3) for x in range(8)]).astype(np.float32)
+    match = np.zeros((3, 8), np.float32)
+    match[1, 2:6] = 1
+    assert np.allclose(drawn_box(match, places, np.array([15, 8, 65, 22], np.float32)), [20, 10, 60, 20], atol=3)
 
 
 @pytest.mark.parametrize("match, box", [(np.ones((SIDE, SIDE)), BOX), (np.eye(SIDE), np.array([22, 23, 22.1, 23.1]))])
@@ -122,11 +137,11 @@ def test_close_ups_are_encoded_as_patches_are(bundle, frame):
     size = glance.plan.width / grid.cols
     row, col = grid.rows // 2, grid.cols // 2
     centre, half = np.array([(col + 0.5) * size, (row + 0.5) * glance.plan.height / grid.rows]), SIDE * size / 1.5 / 2
-    look = close_look(encoder, glance, np.concatenate([centre - half, centre + half])[None].astype(np.float32))
+    look, shapes = close_look(encoder, glance, np.concatenate([centre - half, centre + half])[None].astype(np.float32))
     y, x = np.divmod(np.arange(COUNT), SIDE)
     own = (row - 2 + y) * grid.cols + col - 2 + x
     expected = encoder.look(glance, Selection((*(np.empty(0, np.int64) for _ in range(fine)), own)))
-    assert look.tokens.shape == expected.tokens.shape
+    assert look.tokens.shape == expected.tokens.shape and shapes == [(SIDE, SIDE)]
     assert np.abs(look.tokens - expected.tokens).max() < 1e-4
 
 
@@ -136,14 +151,14 @@ def test_answers_have_them_within_their_budget(bundle, tiny_bundle, frame):
         one.set_frame(frame)
     answer = asker.ask("a mug")
     assert answer.patches_allowed == 256 and 250 <= answer.patches_used <= 256
-    assert asker.detail.selection.count == answer.patches_used - 2 * COUNT
+    assert 2 * COUNT - 2 <= answer.patches_used - asker.detail.selection.count <= 2 * COUNT  # long ones have one patch less
     assert answer.regions != without.ask("a mug", tokens=206).regions
     assert answer.regions == asker.ask("a mug").regions, "the same every time"
     small, plain = asker.ask("a mug", tokens=100), without.ask("a mug", tokens=100)
     assert (small.regions, small.patches_used) == (plain.regions, plain.patches_used), "too few patches for any"
     two = list(asker.answers("a mug", looks=2))
     assert [a.final for a in two] == [False, False, True] and two[1].patches_used > 250
-    assert two[2].patches_used == asker.detail.selection.count + 2 * COUNT <= two[2].patches_allowed == 512
+    assert asker.detail.selection.count + 2 * COUNT - 2 <= two[2].patches_used <= two[2].patches_allowed == 512
     assert len(asker.ask("red | green mug").choices) == 2
 
 

@@ -86,18 +86,18 @@ def test_only_what_is_missing_is_encoded(encoder, glance):
 
 
 def encode_together(encoder, glance, boxes):
-    return close_look(encoder, glance, boxes, partial(Seen(encoder, glance).encode_close_ups, together=True)).tokens
+    return close_look(encoder, glance, boxes, partial(Seen(encoder, glance).encode_close_ups, together=True))[0].tokens
 
 
 def test_a_close_up_is_encoded_once(encoder, glance, runs, monkeypatch):
-    seen, boxes = Seen(encoder, glance), np.array([[40, 40, 90, 80], [300, 200, 340, 260]], np.float32)
-    first = close_look(encoder, glance, boxes, seen.encode_close_ups)
+    seen, boxes = Seen(encoder, glance), np.array([[40, 40, 90, 80], [300, 200, 340, 246]], np.float32)
+    first, _ = close_look(encoder, glance, boxes, seen.encode_close_ups)
     assert runs == {"look": 2}
-    np.testing.assert_array_equal(first.tokens, close_look(encoder, glance, boxes).tokens)
+    np.testing.assert_array_equal(first.tokens, close_look(encoder, glance, boxes)[0].tokens)
     runs.clear()
-    np.testing.assert_array_equal(close_look(encoder, glance, boxes[::-1], seen.encode_close_ups).tokens[:25], first.tokens[25:])
+    np.testing.assert_array_equal(close_look(encoder, glance, boxes[::-1], seen.encode_close_ups)[0].tokens[:25], first.tokens[25:])
     assert runs == {}
-    twice = close_look(encoder, glance, boxes[[0, 0]], seen.encode_close_ups).tokens
+    twice = close_look(encoder, glance, boxes[[0, 0]], seen.encode_close_ups)[0].tokens
     assert runs == {} and (twice[:25] == twice[25:]).all()
     both = encode_together(encoder, glance, boxes)
     assert runs == {"look": 1} and both.shape == first.tokens.shape and not np.allclose(both, first.tokens, atol=1e-6)

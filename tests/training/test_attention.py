@@ -20,3 +20,13 @@ def test_the_fused_one_is_back_afterwards_even_after_an_error():
         assert F.scaled_dot_product_attention is plain_attention
         raise RuntimeError
     assert F.scaled_dot_product_attention is fused
+
+
+def test_depthwise_convolutions_stay_float32_under_autocast_and_others_do_not():
+    x, depthwise, other = torch.randn(2, 8, 9, 9), torch.randn(8, 1, 3, 3), torch.randn(4, 8, 3, 3)
+    with torch.autocast("cpu", torch.bfloat16), written_out():
+        exact, rounded = F.conv2d(x, depthwise, padding=1, groups=8), F.conv2d(x, other)
+    assert (exact.dtype, rounded.dtype) == (torch.float32, torch.bfloat16)
+    assert torch.equal(exact, F.conv2d(x, depthwise, padding=1, groups=8))
+    with written_out():
+        assert torch.allclose(F.conv2d(x, depthwise, torch.ones(8), groups=8), F.conv2d(x, depthwise, groups=8) + 1, atol=1e-5)

@@ -2,13 +2,14 @@
 
 import os
 import zlib
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from . import clutter
+from . import clutter, repaint
 from .augment import fractal
 from .canvas import HEIGHT, WIDTH, Background, grain
 from .rooms import room
@@ -161,11 +162,11 @@ def texture(rng, held_out=False):
     return Background(grain(rng, image, float(rng.uniform(0, 0.8)), 120), "texture")
 
 
-def make(rng, place=None, held_out=False, cluttered=0.0):
+def make(rng, place=None, held_out=False, varied=False):
     """A background of the given place, or of a random one: streets 38%, rooms 34%, photographs 20%, textures 8%.
 
     held_out: with the photographs, styles and colours that are kept for test frames, and none of those of training frames.
-    cluttered: the share that has things without a name on it (clutter.py).
+    varied: as training frames have it: some in other colours or cut up (repaint.py), half with things without a name (clutter.py).
     """
     if place is None:
         place = ("street", "room", "photo", "texture")[int(np.searchsorted([0.38, 0.72, 0.92, 1.0], rng.random(), side="right"))]
@@ -173,8 +174,9 @@ def make(rng, place=None, held_out=False, cluttered=0.0):
     if place not in makers:
         raise ValueError(f"There is no background named {place!r}; use one of {', '.join(makers)}.")
     made = makers[place](rng, held_out)
-    if cluttered:
+    if varied:
         own = np.random.default_rng(rng.integers(1 << 62))
-        if own.random() < cluttered:
+        made = replace(made, pixels=repaint.repainted(own, made.pixels))
+        if own.random() < clutter.SHARE:
             clutter.scattered(own, made.pixels)
     return made

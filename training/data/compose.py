@@ -13,7 +13,7 @@ import numpy as np
 
 from ps3_ros.errors import Ps3Error
 
-from . import augment, backgrounds, canvas, captions, catalogue, choosing, clutter, placing, relations, words
+from . import augment, backgrounds, canvas, captions, catalogue, choosing, placing, relations, words
 
 VISIBLE = 0.45  # an object of which less than this fraction can be seen gets no caption
 OPAQUE = 110  # alpha from which a pixel counts as the object's
@@ -271,7 +271,7 @@ def scene(objects, seed, split="train", place=None, size=(canvas.WIDTH, canvas.H
     x1, y1, x2, y2 = window(size)
     rng = np.random.default_rng(seed)
     held_out = split != "train"
-    background = backgrounds.make(rng, place, held_out, 0.0 if held_out else clutter.SHARE)
+    background = backgrounds.make(rng, place, held_out, varied=not held_out)
     chosen = choosing.choose(objects, rng, int(rng.integers(4, 11)), split, background.place)
     ids, done = _paste_all(background, _place_all(background, chosen, rng), rng, held_out)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ps3_training.data import backgrounds, clutter, compose
+from ps3_training.data import backgrounds, clutter, compose, repaint
 
 
 def test_blobs_lie_on_the_background_and_are_the_same_for_the_same_seed():
@@ -29,11 +29,19 @@ def test_a_rectangle_has_four_corners_in_order():
 
 
 def test_only_training_frames_have_them(drawn, monkeypatch):
-    shares = []
+    varied = []
     make = backgrounds.make
-    monkeypatch.setattr(backgrounds, "make", lambda rng, place, held_out, cluttered: shares.append(cluttered) or make(rng, place, held_out))
+
+    def noted(rng, place, held_out, **more):
+        varied.append(more["varied"])
+        return make(rng, place, held_out)
+
+    monkeypatch.setattr(backgrounds, "make", noted)
     for split in ("train", "test-seen"):
         compose.scene(drawn, 1, split, size=(960, 540))
-    assert shares == [clutter.SHARE, 0.0]
-    clean, full = (make(np.random.default_rng(2), "texture", cluttered=share) for share in (0.0, 1.0))
-    assert (clean.pixels != full.pixels).any()
+    assert varied == [True, False]
+    monkeypatch.setattr(repaint, "repainted", lambda rng, pixels: pixels)
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(clutter, "SHARE", share)
+        clean, full = (make(np.random.default_rng(2), "texture", varied=varies) for varies in (False, True))
+        assert (clean.pixels != full.pixels).any() == bool(share)
