@@ -36,8 +36,8 @@ def shape_of(width, height):
 
 
 def close_look(encoder, glance, boxes, encode=None):
-    """Close-ups of the boxes, float32 [K, 4] px: (Look of their tokens, one close-up after the other, each row-major; their shapes, a list of
-    K (rows, columns)).
+    """Close-ups of the boxes, float32 [K, 4] px: (Look of their tokens, one close-up after the other, each row-major; their shapes, a list
+    of K (rows, columns)).
 
     The Look's selection is empty, as these are no patches of a scale. encode: encode_close_ups with its first two arguments given, or what
     knows some of them already (Seen.encode_close_ups); None = all are encoded, each by itself.
@@ -128,9 +128,8 @@ class Closer:
             mask[k, own[k]] = inside(look.boxes[own[k]], box[None])[0]
         cosine = normalised(self.encoder.embed(look, mask)) @ self.text.T
         match = (normalised(self.encoder.embed_tokens(look)) @ self.text.T).max(axis=1)
-        drawn = np.array(
-            [drawn_box(match[at].reshape(shape), look.boxes[at], box) for at, shape, box in zip(own, shapes, boxes, strict=True)], np.float32
-        )
+        each = zip(own, shapes, boxes, strict=True)
+        drawn = np.array([drawn_box(match[at].reshape(shape), look.boxes[at], box) for at, shape, box in each], np.float32)
         limits = np.array([self.glance.plan.width, self.glance.plan.height] * 2, np.float32)
         return cosine.astype(np.float64), np.clip((boxes + drawn) / 2, 0, limits)
 

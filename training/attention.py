@@ -27,8 +27,8 @@ def plain_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, attn_mask
 
 @contextmanager
 def written_out() -> Iterator[None]:
-    """While it lasts, F.scaled_dot_product_attention is plain_attention and F.conv2d computes depthwise ones in float32, so that the model's
-    own code stays the one that is exported."""
+    """While it lasts, F.scaled_dot_product_attention is plain_attention and F.conv2d computes depthwise ones in float32, so that the
+    model's own code stays the one that is exported."""
     fused, conv2d = F.scaled_dot_product_attention, F.conv2d
 
     def conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):

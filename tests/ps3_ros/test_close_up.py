@@ -9,7 +9,7 @@ import pytest
 
 from ps3_ros.ask import Asker
 from ps3_ros.bundle import load_bundle, write_manifest
-from ps3_ros.close_up import SHAPES, SIDE, Closer, close_look, close_up, drawn_box, normalise, shape_of, split_budget
+from ps3_ros.close_up import SHAPES, SIDE, close_look, close_up, drawn_box, normalise, shape_of, split_budget
 from ps3_ros.frame import Frame, FramePlan, cut_patches
 from ps3_ros.selection import Selection
 

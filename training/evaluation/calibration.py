@@ -123,15 +123,26 @@ def fitted(scores: np.ndarray, levels: np.ndarray | None, a: float, b: float, c:
     return sigmoid(a * logit(scores) + b + (0 if levels is None else c * np.asarray(levels, np.float64)))
 
 
-def found_threshold(scores: np.ndarray, there: int) -> float:
-    """The threshold with the best F1 that calibrated scores [n] promise, `there` of whose questions ask for what is there.
+def presence(scores: np.ndarray, rows: list[dict]) -> np.ndarray:
+    """How likely the thing is in the frame at all, wherever the best region lies: Platt's fit of calibrated scores [n] to that, [n].
 
-    It is half of that F1 (Lipton, Elkan and Narayanaswamy 2014): where a score is the chance of being right, one more "found" gains as long
-    as twice that is above the F1 so far. The best threshold of a few hundred answers scatters far more and is no better on others.
+    Raises Ps3Error as platt does.
     """
-    ordered = np.sort(np.asarray(scores, np.float64))[::-1]
-    promised = 2 * np.cumsum(ordered) / (np.arange(1, len(ordered) + 1) + there)
-    return float(promised.max() / 2)
+    return fitted(scores, None, *platt(logit(scores), np.array([row["present"] for row in rows])), 0.0)
+
+
+def found_threshold(scores: np.ndarray, present: np.ndarray, there: int) -> float:
+    """The threshold with the best F1 of found that calibrated scores [n] promise, `there` of whose questions ask for what is there.
+
+    Of both readings of `found`, which count the same: that the region is the thing (its chance is the score), and that the thing is in the
+    frame (present [n]). For one reading alone it would be half of its F1 (Lipton, Elkan and Narayanaswamy 2014): where a number is the
+    chance of being right, one more "found" gains as long as twice that is above the F1 so far. The best threshold of a few hundred answers
+    scatters far more and is no better on others.
+    """
+    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    ordered, both = np.append(scores[order], 0.0), scores[order] + present[order]
+    best = int((np.cumsum(both) / (np.arange(1, len(order) + 1) + there)).argmax())
+    return float(ordered[best : best + 2].mean())
 
 
 def held_out(rows: list[dict], scores: np.ndarray, right: np.ndarray, levels: np.ndarray | None = None) -> dict[str, float] | None:
@@ -150,8 +161,11 @@ def held_out(rows: list[dict], scores: np.ndarray, right: np.ndarray, levels: np
             for name, by in (("before", scores), ("after", everywhere)):
                 given = [{**row, "score": float(score)} for row, score in zip(rows, by, strict=True)]
                 here, there = ([row for row, is_in in zip(given, part, strict=True) if is_in] for part in (half, ~half))
-                promised = found_threshold(by[~half], sum(row["present"] for row in there))
-                said[name] += found_columns(here, promised if name == "after" else best_threshold(there)).sum(axis=0)
+                if name == "after":
+                    threshold = found_threshold(by[~half], presence(by[~half], there), sum(row["present"] for row in there))
+                else:
+                    threshold = best_threshold(there)
+                said[name] += found_columns(here, threshold).sum(axis=0)
     except Ps3Error:
         return None
     errors = {"before": reliability(scores, right)["error"], "after": reliability(after, right)["error"]}
@@ -163,7 +177,7 @@ def choose(encoder: Encoder, rows: dict[float, list[dict]]) -> tuple[dict, dict]
 
     rows: {relevance_threshold: rows of all calibration questions (measure.flat), answered without a background}. The threshold is chosen by
     pointing, the smallest of equals; then scale, bias and background by Platt's fit; then found_threshold by the F1 that those scores
-    promise, where `found` counts only if it points at the thing.
+    promise.
     """
     pointing = {candidate: share([row["pointed"] for row in asked if row["present"]])["value"] or 0.0 for candidate, asked in rows.items()}
     best = max(sorted(pointing), key=pointing.get)
@@ -176,7 +190,7 @@ def choose(encoder: Encoder, rows: dict[float, list[dict]]) -> tuple[dict, dict]
     after = fitted(scores, levels, a, b, c)
     held = held_out(asked, scores, right, levels)
     asked = [{**row, "score": float(score)} for row, score in zip(asked, after, strict=True)]
-    threshold = found_threshold(after, sum(row["present"] for row in asked))
+    threshold = found_threshold(after, presence(after, asked), sum(row["present"] for row in asked))
     values = {"found_threshold": threshold, "relevance_threshold": best, "logit_scale": scale, "logit_bias": bias}
     # The robot takes it off the cosine, before the scale: scale * -(text @ background) = c * level.
     values["background"] = tuple(round(float(v), DIGITS) for v in -c / scale * background) if c else ()

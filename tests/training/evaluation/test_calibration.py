@@ -76,11 +76,26 @@ def test_a_level_that_every_answer_rises_with_is_taken_off():
 def test_the_threshold_is_half_of_the_f1_that_calibrated_scores_promise():
     cosine, right = answers(8.0, -3.0, count=20000)
     scores, there = sigmoid(8 * cosine - 3), int(right.sum()) + 2000  # as many are there and pointed at elsewhere
-    threshold = calibration.found_threshold(scores, there)
+    threshold = calibration.found_threshold(scores, scores, there)
     f1 = {t: 2 * (right & (scores >= t)).sum() / ((scores >= t).sum() + there) for t in np.linspace(0.05, 0.95, 91)}
     assert threshold == pytest.approx(max(f1, key=f1.get), abs=0.05)
     assert threshold == pytest.approx(max(f1.values()) / 2, abs=0.01)
-    assert calibration.found_threshold(np.array([1.0, 1.0, 0.0]), 2) == 0.5  # certain: any threshold is right
+    assert calibration.found_threshold(np.array([1.0, 1.0, 0.0]), np.array([1.0, 1.0, 0.0]), 2) == 0.5  # certain: any threshold is right
+
+
+def test_the_threshold_is_lower_where_things_are_in_the_frame_though_not_where_it_points():
+    cosine, right = answers(8.0, -3.0, count=20000)
+    scores = sigmoid(8 * cosine - 3)
+    elsewhere = ~right & (np.random.default_rng(1).random(len(right)) < scores)
+    rows = [{"present": bool(there)} for there in right | elsewhere]
+    present = calibration.presence(scores, rows)
+    assert present.mean() == pytest.approx((right | elsewhere).mean(), abs=0.01) and (present > scores - 0.02).all()
+    there = int((right | elsewhere).sum())
+    both, one = calibration.found_threshold(scores, present, there), calibration.found_threshold(scores, scores, there)
+    assert both < one - 0.02
+    for truth in (right, right | elsewhere):
+        f1 = {t: 2 * (truth & (scores >= t)).sum() / ((scores >= t).sum() + there) for t in (both, *np.linspace(0.05, 0.9, 86))}
+        assert f1[both] > max(f1.values()) - 0.03
 
 
 def test_the_background_is_of_what_was_asked_for_and_is_not_there():
