@@ -1,10 +1,17 @@
-"""SIGTERM and Ctrl-C end a run after the step under way, with everything saved; a second signal ends it at once."""
+"""SIGTERM and Ctrl-C end a run after the step under way, with everything saved; a second signal ends it at once.
+
+Under torchrun one Ctrl-C is two signals: every process of the terminal gets SIGINT, and torchrun then sends its workers SIGTERM.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
+
+
+PASSED_ON_S = 10.0  # within which a signal of the other kind is the first one, passed on
 
 
 class StopSignals:
@@ -14,6 +21,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.name: str | None = None
+        self._at = 0.0  # when it came, by the monotonic clock
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopSignals:
@@ -27,6 +35,8 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.name is not None:
+        name = signal.Signals(number).name
+        if self.name is None:
+            self.name, self._at = name, time.monotonic()
+        elif name == self.name or time.monotonic() - self._at > PASSED_ON_S:
             raise KeyboardInterrupt
-        self.name = signal.Signals(number).name
