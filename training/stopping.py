@@ -10,7 +10,6 @@ import threading
 import time
 from types import FrameType, TracebackType
 
-
 PASSED_ON_S = 10.0  # within which a signal of the other kind is the first one, passed on
 
 
