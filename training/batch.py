@@ -214,24 +214,28 @@ def _candidates(frames, chosen, drawn: list[Rows], most: int, settings: BatchSet
     )
 
 
+def _levels(model: Settings, gain: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """float32 [3, 256]: what each grey level of each colour becomes, normalised and in a frame's light. A table, as pixels are many."""
+    return normalized(np.arange(256, dtype=np.uint8)[None].repeat(3, 0), model, 0) * gain[:, None] + shift[:, None]
+
+
 def _images(images: list[np.ndarray], model: Settings, jitter) -> np.ndarray:
-    return np.stack(
-        [
-            normalized(image, model, 0) * gain[:, None, None] + shift[:, None, None]
-            for image, (gain, shift) in zip(images, jitter, strict=True)
-        ]
-    )
+    """uint8 [3, h, w] each -> float32 [n, 3, h, w]"""
+    values = np.empty((len(images), *images[0].shape), np.float32)
+    for made, image, light in zip(values, images, jitter, strict=True):
+        for c, levels in enumerate(_levels(model, *light)):
+            np.take(levels, image[c], out=made[c], mode="clip")
+    return values
 
 
 def _patches(frames, picked: list[np.ndarray], n: int, model: Settings, jitter) -> np.ndarray:
     """float32 [B, n, 3 * p * p]; zeros pad."""
-    values = np.zeros((len(frames), n, 3 * model.patch**2), np.float32)
-    for b, (frame, index, (gain, shift)) in enumerate(zip(frames, picked, jitter, strict=True)):
-        pixels = (
-            normalized(frame.patches[index].reshape(len(index), 3, model.patch**2), model, 1) * gain[None, :, None] + shift[None, :, None]
-        )
-        values[b, : len(index)] = pixels.reshape(len(index), values.shape[2])
-    return values
+    values = np.zeros((len(frames), n, 3, model.patch**2), np.float32)
+    for b, (frame, index, light) in enumerate(zip(frames, picked, jitter, strict=True)):
+        pixels = frame.patches[index].reshape(len(index), 3, model.patch**2)
+        for c, levels in enumerate(_levels(model, *light)):
+            values[b, : len(index), c] = levels[pixels[:, c]]
+    return values.reshape(len(frames), n, -1)
 
 
 def _padded(positions: list[np.ndarray], n: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """SIGTERM and Ctrl-C end a run after the step under way, with everything saved; a second signal ends it at once.
 
-Under torchrun one Ctrl-C is two signals: every process of the terminal gets SIGINT, and torchrun then sends its workers SIGTERM.
+Under torchrun one Ctrl-C is two signals: every process of the terminal gets SIGINT, and torchrun passes its own on to its workers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 import time
 from types import FrameType, TracebackType
 
-PASSED_ON_S = 10.0  # within which a signal of the other kind is the first one, passed on
+PASSED_ON_S = 2.0  # within which another signal is the first one, passed on
 
 
 class StopSignals:
@@ -34,8 +34,7 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
         if self.name is None:
-            self.name, self._at = name, time.monotonic()
-        elif name == self.name or time.monotonic() - self._at > PASSED_ON_S:
+            self.name, self._at = signal.Signals(number).name, time.monotonic()
+        elif time.monotonic() - self._at > PASSED_ON_S:
             raise KeyboardInterrupt

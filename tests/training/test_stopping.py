@@ -19,17 +19,11 @@ def test_one_signal_is_noted(stop):
     assert stop.name == "SIGTERM"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_same_signal_again_ends_it_at_once(stop, number):
-    signal.raise_signal(number)
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(number)
-
-
-def test_ctrl_c_that_torchrun_passes_on_is_one_signal(stop, monkeypatch):
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_it_at_once_and_one_that_torchrun_passes_on_does_not(stop, monkeypatch, second):
     signal.raise_signal(signal.SIGINT)
-    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(second)
     assert stop.name == "SIGINT"
-    monkeypatch.setattr(stopping, "PASSED_ON_S", -1.0)  # as if it came long after
+    monkeypatch.setattr(stopping, "PASSED_ON_S", -1.0)  # as if it came later
     with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(second)
