@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ps3_ros.ask import Asker
-from ps3_ros.close_up import close_look
+from ps3_ros.close_up import close_look, shape_of
 from ps3_ros.errors import Ps3Error
 from ps3_ros.frame import Frame
 from ps3_ros.still import Still, block_means
@@ -169,10 +169,11 @@ def test_a_close_up_of_what_changed_is_encoded_anew(asker, pixels, close_runs):
     asker.set_frame(Frame(changed))
     close_runs.clear()
     kept = seen("a mug", asker.glance)
+    rows, cols = shape_of(box[2] - box[0], box[3] - box[1])
     close_look(asker.encoder, asker.glance, box[None], kept.encode_close_ups)
-    assert close_runs == [("look", 25)]
+    assert close_runs == [("look", rows * cols)]
     close_look(asker.encoder, asker.glance, box[None], kept.encode_close_ups)
-    assert close_runs == [("look", 25)] and len(kept.pictures) == len(kept.close_ups) == 1
+    assert close_runs == [("look", rows * cols)] and len(kept.pictures) == len(kept.close_ups) == 1
 
 
 @pytest.mark.parametrize("cell, stays", [((1, 1), 0), ((3, 3), 1)])

@@ -16,6 +16,7 @@ from ps3_ros.selection import select
 from ps3_ros.together import choose_together
 
 COUNT = SIDE * SIDE
+ONE_CLOSE_UP = {COUNT, COUNT - 1}  # patches; long ones have one less
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_answers_count_their_own_close_ups(asker, monkeypatch):
     assert [answer.patches_used - looked[0] for answer in answers] == [0, 0, 0], "parts of less than 125 patches have none"
     looked.clear()
     answers = list(asker.ask_all(["a mug", "stop sign"]))
-    assert [answer.patches_used - looked[0] for answer in answers] == [COUNT, COUNT]
+    assert {answer.patches_used - looked[0] for answer in answers} <= ONE_CLOSE_UP
     assert looked[0] + 2 * COUNT <= answers[0].patches_allowed == 256
 
 
@@ -146,10 +147,10 @@ def test_with_shared_looks_the_first_question_is_answered_as_without_and_further
     assert not sharing.further
     first, alone = sharing.ask("a mug"), asker.ask("a mug")
     assert (first.regions, first.patches_used) == (alone.regions, alone.patches_used) and first.patches_used <= 256
-    assert runs == [first.patches_used - 2 * COUNT, COUNT, COUNT] and sharing.further
+    assert {*runs[1:]} <= ONE_CLOSE_UP and len(runs) == 3 and runs[0] == first.patches_used - sum(runs[1:]) and sharing.further
     again = sharing.ask("a mug")
     assert len(runs) == 3 and (again.regions, again.patches_used) == (first.regions, first.patches_used)
     sharing.ask("a stop sign")
-    assert runs[3] < runs[0] and runs[4:] in ([], [COUNT], [2 * COUNT]), "those that the mug had serve again"
+    assert runs[3] < runs[0] and sum(runs[4:]) <= 2 * COUNT and len(runs) <= 5, "those that the mug had serve again, new ones take one run"
     sharing.set_frame(asker.glance.frame)
     assert not sharing.further
