@@ -18,7 +18,7 @@ from .selection import Selection, normalised
 SIDE = 5  # patches along a close-up of a square box
 SHAPES = ((SIDE, SIDE), (4, 6), (6, 4), (3, 8), (8, 3), (2, 12), (12, 2))  # rows and columns; none has more than SIDE^2 patches
 MARGIN = 1.5  # what it shows, as a multiple of the box's sides: some surroundings
-LEAST_PX = 12.0  # of a box's longer side: below, a close-up would show nothing but interpolation
+LEAST_PX = 12.0  # of a box's sides: below, a close-up would show nothing but interpolation
 SHARE = 5  # close-ups take at most the fifth part of a look's patches
 OVERSAMPLING = 4  # a larger window is first thinned to so many pixels a pixel of the close-up: its cost must not grow with the box
 FINER = 4  # the match is interpolated to so many points a patch before a box is drawn round it

@@ -214,27 +214,26 @@ def _candidates(frames, chosen, drawn: list[Rows], most: int, settings: BatchSet
     )
 
 
-def _levels(model: Settings, gain: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """float32 [3, 256]: what each grey level of each colour becomes, normalised and in a frame's light. A table, as pixels are many."""
-    return normalized(np.arange(256, dtype=np.uint8)[None].repeat(3, 0), model, 0) * gain[:, None] + shift[:, None]
+def lit(pixels: np.ndarray, model: Settings, gain: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """uint8 [3, ...] -> float32 [3, ...], normalised and in a light of colour_jitter. By a table of grey levels, as pixels are many."""
+    levels = normalized(np.arange(256, dtype=np.uint8)[None].repeat(3, 0), model, 0) * gain[:, None] + shift[:, None]
+    values = np.empty(pixels.shape, np.float32)
+    for c, table in enumerate(levels):
+        np.take(table, pixels[c], out=values[c], mode="clip")
+    return values
 
 
 def _images(images: list[np.ndarray], model: Settings, jitter) -> np.ndarray:
     """uint8 [3, h, w] each -> float32 [n, 3, h, w]"""
-    values = np.empty((len(images), *images[0].shape), np.float32)
-    for made, image, light in zip(values, images, jitter, strict=True):
-        for c, levels in enumerate(_levels(model, *light)):
-            np.take(levels, image[c], out=made[c], mode="clip")
-    return values
+    return np.stack([lit(image, model, *light) for image, light in zip(images, jitter, strict=True)])
 
 
 def _patches(frames, picked: list[np.ndarray], n: int, model: Settings, jitter) -> np.ndarray:
     """float32 [B, n, 3 * p * p]; zeros pad."""
     values = np.zeros((len(frames), n, 3, model.patch**2), np.float32)
     for b, (frame, index, light) in enumerate(zip(frames, picked, jitter, strict=True)):
-        pixels = frame.patches[index].reshape(len(index), 3, model.patch**2)
-        for c, levels in enumerate(_levels(model, *light)):
-            values[b, : len(index), c] = levels[pixels[:, c]]
+        pixels = frame.patches[index].reshape(len(index), 3, model.patch**2).transpose(1, 0, 2)
+        values[b, : len(index)] = lit(pixels, model, *light).transpose(1, 0, 2)
     return values.reshape(len(frames), n, -1)
 
 

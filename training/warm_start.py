@@ -22,8 +22,7 @@ from ps3_training.data import augment
 from ps3_training.model import PS3
 
 from . import losses
-from .batch import colour_jitter
-from .cache import normalized
+from .batch import colour_jitter, lit
 from .errors import TrainingError
 from .sentences import Sentences
 from .sprites import Bank, paste, scenery_crop
@@ -122,8 +121,7 @@ def _resized(sprite: np.ndarray, width: float, height: float) -> np.ndarray:
 
 def _jittered(pixels: np.ndarray, spread: float, model: Settings, rng: np.random.Generator) -> np.ndarray:
     """uint8 [h, w, 3] -> float32 [3, h, w], normalised, with other light."""
-    gain, shift = colour_jitter(spread, rng)
-    return normalized(pixels.transpose(2, 0, 1), model, 0) * gain[:, None, None] + shift[:, None, None]
+    return lit(pixels.transpose(2, 0, 1), model, *colour_jitter(spread, rng))
 
 
 def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
