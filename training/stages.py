@@ -42,7 +42,8 @@ def device_of(settings: RunSettings) -> torch.device:
 
 def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) -> int:
     """Stage A; returns the steps done. Its contrast is within a rank: ranks add crops, not negatives."""
-    from .warm_start import WarmStartSettings, make_warm_batch, warm_loss
+    from .warm_batch import WarmStartSettings, make_warm_batch
+    from .warm_start import warm_loss
 
     folder = Path(settings.run) / "warm_start"
     loop = section(LoopSettings, settings.warm_start["loop"], "warm_start.loop")
@@ -159,7 +160,8 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     if not replay:
         return fit(model, make, of, loop, folder, resume, work=lambda made: made.work, **options)
 
-    from .warm_start import WarmStartSettings, make_warm_batch, warm_loss
+    from .warm_batch import WarmStartSettings, make_warm_batch
+    from .warm_start import warm_loss
 
     again = section(WarmStartSettings, replay, "pretrain.replay")
 
@@ -217,7 +219,7 @@ def _streamed(settings: RunSettings, folder: Path, resume: bool, device: torch.d
 
 def pretrain_settings(settings: RunSettings) -> tuple[LoopSettings, BatchSettings, LossSettings]:
     """The typed sections of `pretrain`; TrainingError where a key is unknown, or where one needs another that is not there."""
-    from .warm_start import WarmStartSettings
+    from .warm_batch import WarmStartSettings
 
     known = {"loop", "batch", "loss", "replay", "held_out_share", "source"}
     if "loop" not in settings.pretrain or settings.pretrain.keys() - known:

@@ -12,7 +12,7 @@ from ps3_training.loop_settings import LoopSettings
 from ps3_training.model import PS3Config
 from ps3_training.settings import read_settings
 from ps3_training.start import plain_text
-from ps3_training.warm_start import WarmStartSettings
+from ps3_training.warm_batch import WarmStartSettings
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "train_nano.yaml"
 

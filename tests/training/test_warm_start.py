@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ps3_ros.frame import FramePlan
-from ps3_training import losses, sprites, stages, supports, warm_start
+from ps3_training import losses, sprites, stages, supports, warm_batch, warm_start
 from ps3_training.data import words
 from ps3_training.errors import TrainingError
 from ps3_training.model import settings_of
@@ -41,7 +41,7 @@ def bank():
 
 @pytest.fixture
 def settings():
-    return warm_start.WarmStartSettings(crops=8, side=4, smallest=20, largest=40, mosaics=2, mosaic_cells=4, objects=4, colour_jitter=0.0)
+    return warm_batch.WarmStartSettings(crops=8, side=4, smallest=20, largest=40, mosaics=2, mosaic_cells=4, objects=4, colour_jitter=0.0)
 
 
 def test_paste_blends_by_alpha_and_cuts_at_the_border():
@@ -56,7 +56,7 @@ def test_paste_blends_by_alpha_and_cuts_at_the_border():
 
 def test_masks_of_a_crop_cover_the_object(tiny_model, bank, settings):
     cut = settings_of(tiny_model.config)
-    made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(1))
+    made = warm_batch.make_warm_batch(bank, settings, cut, np.random.default_rng(1))
     mean = {
         f"a {name} square": np.array(colour) / 127.5 - 1 for name, colour in zip(("red", "green", "blue", "yellow"), COLOURS, strict=True)
     }
@@ -76,7 +76,7 @@ def test_what_must_be_read_is_never_smaller_than_its_letters_need(tiny_model, ba
     written = replace(bank, labels=tuple(label | {"least": 60} for label in bank.labels))
     small = replace(settings, smallest=16.0, largest=18.0, side=5, mosaics=0)
     covered = [
-        float(warm_start.make_warm_batch(one, small, cut, np.random.default_rng(1)).mask[:, 0].float().sum(-1).mean())
+        float(warm_batch.make_warm_batch(one, small, cut, np.random.default_rng(1)).mask[:, 0].float().sum(-1).mean())
         for one in (bank, written)
     ]
     assert covered[0] <= 4 < 9 <= covered[1]  # patches of 16 px
@@ -92,8 +92,8 @@ def test_a_bank_holds_what_signs_say():
 
 def test_of_a_crops_tokens_those_of_the_object_stay(tiny_model, bank, settings):
     cut = settings_of(tiny_model.config)
-    whole = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(0))
-    fewer = warm_start.make_warm_batch(bank, replace(settings, tokens=9), cut, np.random.default_rng(0))
+    whole = warm_batch.make_warm_batch(bank, settings, cut, np.random.default_rng(0))
+    fewer = warm_batch.make_warm_batch(bank, replace(settings, tokens=9), cut, np.random.default_rng(0))
     assert fewer.patches.shape[:2] == fewer.position.shape == fewer.mask.shape[::2] == (settings.crops, 9)
     first, n = (batch.mask[0, 0].sum() for batch in (whole, fewer))  # the same crop, whose object fits into nine tokens
     assert n == first < 9
@@ -105,7 +105,7 @@ def test_of_a_crops_tokens_those_of_the_object_stay(tiny_model, bank, settings):
 
 def test_cells_of_a_mosaic_are_where_the_objects_are(tiny_model, bank, settings):
     cut = settings_of(tiny_model.config)
-    made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(2))
+    made = warm_batch.make_warm_batch(bank, settings, cut, np.random.default_rng(2))
     assert made.cells.any((1, 2)).all()
     for k, text in enumerate(made.mosaic_texts):
         same = torch.tensor([other == text for other in made.mosaic_texts])
@@ -116,8 +116,8 @@ def test_cells_of_a_mosaic_are_where_the_objects_are(tiny_model, bank, settings)
 
 def test_every_thing_is_told_from_all_names_of_the_bank(tiny_model, bank, settings, sentences):
     cut, named = settings_of(tiny_model.config), replace(settings, names_weight=1.0)
-    plain = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(2))
-    made = warm_start.make_warm_batch(bank, named, cut, np.random.default_rng(2))
+    plain = warm_batch.make_warm_batch(bank, settings, cut, np.random.default_rng(2))
+    made = warm_batch.make_warm_batch(bank, named, cut, np.random.default_rng(2))
     assert plain.names == () and torch.equal(plain.patches, made.patches)  # the same draws
     assert made.names == ("blue square", "green square", "red square", "yellow square")
     for texts, member in ((made.texts, made.crop_names), (made.mosaic_texts, made.mosaic_names)):
@@ -131,7 +131,7 @@ def test_every_thing_is_told_from_all_names_of_the_bank(tiny_model, bank, settin
 def test_names_that_a_crop_does_not_answer_are_negatives(tiny_model, bank, settings, sentences):
     cut = settings_of(tiny_model.config)
     absent = replace(settings, absent_weight=0.5, mosaics=0)
-    made = warm_start.make_warm_batch(bank, absent, cut, np.random.default_rng(2))
+    made = warm_batch.make_warm_batch(bank, absent, cut, np.random.default_rng(2))
     assert len(made.names) == 4 and made.crop_names.shape == (settings.crops, 4)
     plain = warm_start.warm_loss(tiny_model, made, sentences, replace(absent, absent_weight=0.0))
     weighed = warm_start.warm_loss(tiny_model, made, sentences, absent)
@@ -155,7 +155,7 @@ def test_text_signs_are_drawn_more_often_than_their_number():
 
 def test_the_stage_learns_one_batch(tiny_model, bank, settings, sentences):
     cut = settings_of(tiny_model.config)
-    made = warm_start.make_warm_batch(bank, settings, cut, np.random.default_rng(3))
+    made = warm_batch.make_warm_batch(bank, settings, cut, np.random.default_rng(3))
     optimizer = torch.optim.AdamW([p for p in tiny_model.parameters() if p.requires_grad], lr=2e-3)
     first = None
     for _ in range(50):
@@ -181,8 +181,8 @@ def test_a_support_is_drawn_under_the_thing(seed):
 def test_tokens_of_a_support_are_negatives(tiny_model, bank, settings, sentences):
     cut = settings_of(tiny_model.config)
     held = replace(settings, supports=1.0, support_tokens=2, smallest=14, largest=24, mosaics=0)
-    made = warm_start.make_warm_batch(bank, held, cut, np.random.default_rng(3))
-    own, posts = made.mask[:, 0], made.mask[:, warm_start.NAMED_ROWS + 1 :]
+    made = warm_batch.make_warm_batch(bank, held, cut, np.random.default_rng(3))
+    own, posts = made.mask[:, 0], made.mask[:, warm_batch.NAMED_ROWS + 1 :]
     assert made.mask.shape[1] == 6 and posts.any(-1).float().mean() > 0.5
     assert (posts.sum(-1) <= 1).all() and not (posts & own[:, None]).any()
     optimizer = torch.optim.AdamW([p for p in tiny_model.parameters() if p.requires_grad], lr=2e-3)
@@ -197,19 +197,19 @@ def test_tokens_of_a_support_are_negatives(tiny_model, bank, settings, sentences
             losses.normalize(v.pool(tokens, made.mask)) @ losses.normalize(tiny_model.text_model.project(sentences.of(made.texts)).text).T
         )
     score = found.diagonal(dim1=0, dim2=2).T  # [M, R]: each crop's rows against its own caption
-    assert score[:, 0].mean() > score[:, warm_start.NAMED_ROWS + 1 :][posts.any(-1)].mean() + 0.3
+    assert score[:, 0].mean() > score[:, warm_batch.NAMED_ROWS + 1 :][posts.any(-1)].mean() + 0.3
     with pytest.raises(TrainingError, match="supports and support_tokens are 2 and 2"):
         replace(settings, supports=2)
 
 
 def test_crops_of_the_finest_scale_go_through_a_camera(tiny_model, bank, settings):
     cut = settings_of(tiny_model.config)
-    plan = FramePlan.of(*warm_start.FRAME, cut)
+    plan = FramePlan.of(*warm_batch.FRAME, cut)
     finest = plan.positions(len(plan.grids) - 1, np.zeros(1, int)).item()  # its first position, behind those of the coarser ones
     changed = []
     for seed in range(8):
         plain, taken = (
-            warm_start.make_warm_batch(bank, replace(settings, crops=1, mosaics=0, camera=share), cut, np.random.default_rng(seed))
+            warm_batch.make_warm_batch(bank, replace(settings, crops=1, mosaics=0, camera=share), cut, np.random.default_rng(seed))
             for share in (0.0, 1.0)
         )
         changed.append(bool((plain.patches - taken.patches).abs().max() > 1e-3))
@@ -219,24 +219,24 @@ def test_crops_of_the_finest_scale_go_through_a_camera(tiny_model, bank, setting
 
 def test_crops_of_the_finest_scale_are_magnified(tiny_model, bank, settings, monkeypatch):
     cut, seen = settings_of(tiny_model.config), []
-    monkeypatch.setattr(warm_start, "_magnified", lambda image, most, rng: seen.append(most) or image)
-    plan = FramePlan.of(*warm_start.FRAME, cut)
+    monkeypatch.setattr(warm_batch, "_magnified", lambda image, most, rng: seen.append(most) or image)
+    plan = FramePlan.of(*warm_batch.FRAME, cut)
     finest = plan.positions(len(plan.grids) - 1, np.zeros(1, int)).item()
     for share in (0.0, 0.5, 1.0):
         seen.clear()
-        made = warm_start.make_warm_batch(bank, replace(settings, crops=60, mosaics=0, magnified=share), cut, np.random.default_rng(2))
+        made = warm_batch.make_warm_batch(bank, replace(settings, crops=60, mosaics=0, magnified=share), cut, np.random.default_rng(2))
         fine = int((made.position.amin(1) >= finest).sum())
         assert {0.0: not seen, 0.5: 0 < len(seen) < fine, 1.0: len(seen) == fine}[share]
-    assert min(seen) >= 20 / warm_start.LEAST_PX and max(seen) <= warm_start.ZOOM  # the squares are 20 to 40 px
+    assert min(seen) >= 20 / warm_batch.LEAST_PX and max(seen) <= warm_batch.ZOOM  # the squares are 20 to 40 px
     words = replace(bank, labels=tuple({**label, "least": 30} for label in bank.labels))  # nothing may get too small to read
     seen.clear()
-    warm_start.make_warm_batch(words, replace(settings, crops=20, mosaics=0, magnified=1.0), cut, np.random.default_rng(2))
+    warm_batch.make_warm_batch(words, replace(settings, crops=20, mosaics=0, magnified=1.0), cut, np.random.default_rng(2))
     assert seen and 1 <= min(seen) and max(seen) <= 40 / 30
 
 
 def test_a_magnified_crop_is_as_large_and_less_sharp():
     image = np.random.default_rng(0).integers(0, 255, (80, 80, 3)).astype(np.uint8)
-    sharp, blurred = (warm_start._magnified(image, most, np.random.default_rng(5)) for most in (1.0, 3.0))
+    sharp, blurred = (warm_batch._magnified(image, most, np.random.default_rng(5)) for most in (1.0, 3.0))
     assert sharp.shape == blurred.shape == (80, 80, 3) and blurred.dtype == np.uint8
     steps = [np.abs(np.diff(one.astype(int), axis=1)).mean() for one in (sharp, blurred)]
     assert steps[1] < 0.6 * steps[0]
@@ -245,7 +245,7 @@ def test_a_magnified_crop_is_as_large_and_less_sharp():
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_share_of_the_crops_sees_a_glance(tiny_model, bank, settings, sentences, share):
     cut = settings_of(tiny_model.config)
-    made = warm_start.make_warm_batch(bank, replace(settings, mosaics=0), cut, np.random.default_rng(6))
+    made = warm_batch.make_warm_batch(bank, replace(settings, mosaics=0), cut, np.random.default_rng(6))
     v = tiny_model.vision_model
     kv = torch.randn(v.layers, 2, 3, v.heads, 5, v.dim // v.heads, requires_grad=True)
     tokens = [warm_start._looked(v, made, seeing, kv) for seeing in (0, round(share * settings.crops))]

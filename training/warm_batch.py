@@ -1,0 +1,274 @@
+"""What a step of stage A shows: crops of one object each, and mosaics of many.
+
+A crop is a look without a glance: the same patch embedding, positions of a random place at a random scale, blocks and masked pool as in
+PS3, with no cached keys and values. A mosaic is a part of a selector image, squeezed as a 16:9 frame is, so that the ConvNet meets about
+twenty times more objects a second than in whole frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from ps3_ros.close_up import LEAST_PX, SHAPES, SIDE, shape_of
+from ps3_ros.frame import FramePlan
+from ps3_ros.manifest import Settings
+from ps3_training.data import augment
+
+from . import losses
+from .batch import colour_jitter, lit
+from .errors import TrainingError
+from .sprites import Bank, paste, scenery_crop
+from .supports import draw_support
+
+FRAME = (2160, 3840)  # px, height and width: what positions and the squeeze of the selector's image are taken from
+ZOOM = 3.0  # how much a magnified crop is enlarged, at most
+NAMED_ROWS = 3  # of a crop's masks, the first: the object, a part of it, one token of it. The others are background
+
+
+@dataclass(frozen=True)
+class WarmStartSettings:
+    """Each value is a key of the YAML's `warm_start.batch`."""
+
+    crops: int = 128
+    side: int = 6  # patches a side of a crop
+    tokens: int = 0  # of a crop that stay, those with a thing first, as a look has little else; 0: all
+    smallest: float = 14.0  # px, longer side of an object in a crop
+    largest: float = 150.0  # parts of objects larger than the crop are seen, too
+    supports: float = 0.0  # of crops in which a post or a board is drawn under the object: nothing that a caption means
+    support_tokens: int = 2  # of each of these: single tokens to which no caption fits
+    alike: float = 0.3  # of objects drawn from the group of the one before, so that look-alikes are each other's negatives
+    camera: float = 0.0  # of crops of the finest scale that go through a camera and its JPEG, as frames do
+    magnified: float = 0.0  # of those crops that are made smaller, photographed and enlarged again, as close-ups of small things are
+    shaped: float = 0.0  # of crops on as many rows and columns of patches as a close-up of the object has; the others are square
+    context: float = 0.0  # of crops that see the keys and values of a frame's glance, as a look does: in the warm start of a cached frame's
+    mosaics: int = 6
+    mosaic_cells: int = 8  # low-res cells a side of a mosaic
+    objects: int = 14  # a mosaic
+    colour_jitter: float = 0.15
+    positive_weight: float = 8.0  # of cells inside a box in the selection loss
+    selection_weight: float = 1.0
+    names_weight: float = 0.0  # of telling a thing's names from all others of the bank, for crops and for the ConvNet's maps
+    absent_weight: float = 0.0  # of every score for a name that a crop's region does not answer, its background's too (losses.absent_loss)
+    ranking_weight: float = 0.25  # of bringing a caption's cells to the top, where the maps' own loss hardly moves at first
+
+    @property
+    def named(self) -> bool:
+        """Whether a batch comes with the bank's names."""
+        return bool(self.names_weight or self.absent_weight)
+
+    def __post_init__(self) -> None:
+        if self.tokens and self.tokens < NAMED_ROWS + self.support_tokens:
+            raise TrainingError(f"tokens is {self.tokens}; give {NAMED_ROWS + self.support_tokens} or more, or 0 for all of a crop's")
+        if self.shaped and self.side != SIDE:
+            raise TrainingError(f"shaped is {self.shaped} where side is {self.side}; close-ups have {SIDE} patches a side: give that, or 0")
+        for name in ("camera", "magnified", "shaped", "context"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
+        if not 0 <= self.supports <= 1 or self.support_tokens < 1:
+            raise TrainingError(
+                f"supports and support_tokens are {self.supports} and {self.support_tokens}; give a share from 0 to 1, and 1 or more"
+            )
+
+
+@dataclass(frozen=True)
+class WarmBatch:
+    """M crops of n patches with R masks each; G mosaics with k captions in all."""
+
+    patches: torch.Tensor  # float32 [M, n, 3 * p * p]
+    position: torch.Tensor  # int64 [M, n]
+    mask: torch.Tensor  # bool [M, R, n]: the object, a part of it, one token of it, one token beside it, tokens of its support
+    has_row: torch.Tensor  # bool [M, R]
+    texts: tuple[str, ...]  # M
+    answers: torch.Tensor  # bool [M, M]: crop m's object answers caption k
+    mosaics: torch.Tensor  # float32 [G, 3, s, s]
+    mosaic_texts: tuple[str, ...]  # k
+    cells: torch.Tensor  # bool [k, G, c * c]
+    valid: torch.Tensor  # bool [k, G, c * c]
+    names: tuple[str, ...] = ()  # V, where names_weight or absent_weight is not 0
+    crop_names: torch.Tensor | None = None  # bool [M, V]: what crop m answers
+    mosaic_names: torch.Tensor | None = None  # bool [k, V]
+    centres: torch.Tensor | None = None  # float32 [k, 3]: number of the mosaic, y and x from 0 to 1
+
+
+def make_warm_batch(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> WarmBatch:
+    """One step's crops and mosaics, drawn from rng alone."""
+    crops = _crops(bank, settings, model, rng)
+    made = {**crops, **_mosaics(bank, settings, model, rng)}
+    if not settings.named:
+        made = {name: value for name, value in made.items() if name not in ("crop_names", "mosaic_names", "centres")}
+    return WarmBatch(**made, names=bank.names if settings.named else ())
+
+
+def _object(bank: Bank, rng: np.random.Generator, alike: int | None = None) -> tuple[int, str, str, frozenset]:
+    i = bank.draw(rng, alike)
+    label = bank.labels[i]
+    which = int(rng.integers(len(label["texts"])))
+    return i, label["texts"][which], label["asks"][which], frozenset(label["means"])
+
+
+def _resized(sprite: np.ndarray, width: float, height: float) -> np.ndarray:
+    size = max(2, round(width)), max(2, round(height))
+    return cv2.resize(sprite, size, interpolation=cv2.INTER_AREA if size[0] < sprite.shape[1] else cv2.INTER_LINEAR)
+
+
+def _jittered(pixels: np.ndarray, spread: float, model: Settings, rng: np.random.Generator) -> np.ndarray:
+    """uint8 [h, w, 3] -> float32 [3, h, w], normalised, with other light."""
+    return lit(pixels.transpose(2, 0, 1), model, *colour_jitter(spread, rng))
+
+
+def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
+    p, count = model.patch, settings.crops
+    plan = FramePlan.of(*FRAME, model)
+    held = settings.support_tokens if settings.supports else 0
+    least = min(rows * cols for rows, cols in SHAPES) if settings.shaped else settings.side**2
+    kept = min(settings.tokens or least, least)
+    patches = np.empty((count, kept, 3 * p * p), np.float32)
+    position = np.empty((count, kept), np.int64)
+    mask = np.zeros((count, NAMED_ROWS + 1 + held, kept), bool)
+    texts, asks, means, named = [], [], [], []
+    drawn = None
+    for m in range(count):
+        drawn, text, ask, meaning = _object(bank, rng, drawn if rng.random() < settings.alike else None)
+        sprite = bank.sprite(drawn)
+        size = max(np.exp(rng.uniform(np.log(settings.smallest), np.log(settings.largest))), bank.least(drawn))
+        scale = size / max(sprite.shape[:2])
+        sprite = _resized(sprite, sprite.shape[1] * scale, sprite.shape[0] * scale)
+        h, w = sprite.shape[:2]
+        shape = shape_of(w, h) if settings.shaped and rng.random() < settings.shaped else (settings.side, settings.side)
+        rows, cols = shape
+        height, width = rows * p, cols * p
+        zoom = np.exp(rng.uniform(0, np.log(4)))
+        image = scenery_crop(bank, rng, width, height, (width * zoom, height * zoom))
+        x, y = (int(rng.integers(min(0, px - length), max(0, px - length) + 1)) for px, length in ((width, w), (height, h)))
+        support = draw_support(image, x, y, w, h, rng) if held and rng.random() < settings.supports else None
+        alpha = paste(image, sprite, x, y)
+        if rng.random() < 0.3:
+            image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.0)))
+        s = int(rng.choice(len(plan.grids), p=_scale_odds(len(plan.grids))))
+        finest = s == len(plan.grids) - 1
+        if settings.magnified and finest and rng.random() < settings.magnified:
+            image = _magnified(image, min(ZOOM, max(1.0, size / max(LEAST_PX, bank.least(drawn)))), rng)
+        elif settings.camera and finest and rng.random() < settings.camera:
+            image = augment.photographed(image, rng)
+        values = _jittered(image, settings.colour_jitter, model, rng)
+        every = values.reshape(3, rows, p, cols, p).transpose(1, 3, 0, 2, 4).reshape(rows * cols, -1)
+        covered = (alpha.reshape(rows, p, cols, p) > 127).mean((1, 3)).reshape(-1)
+        grid = plan.grids[s]
+        row, col = (_line(length, of, rng) for length, of in ((rows, grid.rows), (cols, grid.cols)))
+        masks = np.zeros((mask.shape[1], len(covered)), bool)
+        masks[: NAMED_ROWS + 1] = _masks(covered, rng)
+        if support is not None:
+            shown = support.reshape(rows, p, cols, p).mean((1, 3)).reshape(-1)
+            for number, token in enumerate(rng.permutation(np.flatnonzero((covered == 0) & (shown > 0)))[:held]):
+                masks[NAMED_ROWS + 1 + number, token] = True
+        keep = _kept(masks, kept, rng)
+        patches[m], mask[m] = every[keep], masks[:, keep]
+        position[m] = plan.positions(s, (row[:, None] * grid.cols + col[None]).reshape(-1)[keep])
+        texts.append(text)
+        asks.append(ask)
+        means.append(meaning)
+        named.append(bank.answers(drawn) if settings.named else [])
+    answers = np.array([[ask in meaning for ask in asks] for meaning in means], bool)
+    return {
+        "patches": torch.from_numpy(patches),
+        "position": torch.from_numpy(position),
+        "mask": torch.from_numpy(mask),
+        "has_row": torch.from_numpy(mask.any(-1)),
+        "texts": tuple(texts),
+        "answers": torch.from_numpy(answers),
+        "crop_names": torch.from_numpy(np.array(named, bool)),
+    }
+
+
+def _line(length: int, of: int, rng: np.random.Generator) -> np.ndarray:
+    """int64 [length]: rows or columns side by side somewhere among `of`; where these are fewer, the last one again."""
+    fits = min(length, of)
+    return int(rng.integers(of - fits + 1)) + np.minimum(np.arange(length), fits - 1)
+
+
+def _magnified(image: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
+    """The crop uint8 [h, w, 3] as a close-up shows it of a frame in which it is up to `most` times smaller."""
+    height, width = image.shape[:2]
+    smaller = np.exp(rng.uniform(0, np.log(most)))
+    size = max(1, round(width / smaller)), max(1, round(height / smaller))
+    taken = augment.photographed(cv2.resize(image, size, interpolation=cv2.INTER_AREA), rng)
+    return cv2.resize(taken, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _scale_odds(count: int) -> np.ndarray:
+    """Finer scales more often, as looks have more of their patches: 1, 2, 4 ... to their sum."""
+    odds = 2.0 ** np.arange(count)
+    return odds / odds.sum()
+
+
+def _masks(covered: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Share of each token that the object covers [n] -> bool [4, n]: the object, a part, one token, and one token beside it."""
+    inside = covered >= min(0.2, 0.6 * covered.max())
+    tokens, free = np.flatnonzero(inside), np.flatnonzero(covered == 0)
+    masks = np.zeros((4, len(covered)), bool)
+    masks[0] = inside
+    masks[1, rng.permutation(tokens)[: rng.integers(1, len(tokens) + 1)]] = True
+    masks[2, rng.choice(tokens, p=covered[tokens] / covered[tokens].sum() if covered[tokens].sum() else None)] = True
+    if len(free):
+        masks[3, rng.choice(free)] = True
+    return masks
+
+
+def _kept(masks: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices int64 [count] of the tokens that stay, in their order: those alone in a mask first, then the object's, then any."""
+    if count == masks.shape[1]:
+        return np.arange(count)
+    alone, object_ = masks[NAMED_ROWS - 1 :].any(0), masks[0]
+    return np.sort(np.argsort(-(2 * alone + object_ + rng.random(masks.shape[1])), kind="stable")[:count])
+
+
+def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
+    cells = settings.mosaic_cells
+    side = model.aux_size // model.grid * cells  # px of the selector's image
+    squeeze = model.aux_size / FRAME[1], model.aux_size / FRAME[0]
+    slots = int(np.ceil(settings.objects**0.5))
+    images = np.empty((settings.mosaics, 3, side, side), np.float32)
+    texts, asks, owners, own_boxes, named, centres = [], [], [], [], [], []
+    things: list[list[tuple[frozenset, torch.Tensor]]] = []
+    for g in range(settings.mosaics):
+        zoom = np.exp(rng.uniform(np.log(0.5), np.log(1.5)))
+        image = scenery_crop(bank, rng, side, side, (side / squeeze[0] * zoom, side / squeeze[1] * zoom))
+        here, drawn = [], None
+        for slot in rng.permutation(slots * slots)[: settings.objects]:
+            drawn, text, ask, meaning = _object(bank, rng, drawn if rng.random() < settings.alike else None)
+            sprite = bank.sprite(drawn)
+            size = max(np.exp(rng.uniform(np.log(24), np.log(260))), bank.least(drawn)) / max(sprite.shape[:2])  # px of the frame
+            sprite = _resized(sprite, sprite.shape[1] * size * squeeze[0], sprite.shape[0] * size * squeeze[1])
+            h, w = sprite.shape[:2]
+            room = side / slots
+            x = int(slot % slots * room + rng.uniform(min(0, room - w), max(0, room - w)))
+            y = int(slot // slots * room + rng.uniform(min(0, room - h), max(0, room - h)))
+            x, y = (int(np.clip(v, 0, max(0, side - length))) for v, length in ((x, w), (y, h)))
+            paste(image, sprite, x, y)
+            box = losses.box_cells(torch.tensor([[x, y, min(x + w, side), min(y + h, side)]]) / side, cells).flatten()
+            here.append((meaning, box))
+            texts.append(text)
+            asks.append(ask)
+            owners.append(g)
+            named.append(bank.answers(drawn) if settings.named else [])
+            centres.append((g, min(1, (y + h / 2) / side), min(1, (x + w / 2) / side)))
+            own_boxes.append(box)
+        things.append(here)
+        images[g] = _jittered(image, settings.colour_jitter, model, rng)
+    target = torch.zeros(len(texts), settings.mosaics, cells * cells, dtype=torch.bool)
+    valid = torch.ones_like(target)
+    for k, (ask, owner) in enumerate(zip(asks, owners, strict=True)):
+        for g, here in enumerate(things):
+            for meaning, box in here:
+                if ask in meaning:
+                    valid[k, g] &= ~box
+        target[k, owner] = own_boxes[k]
+        valid[k, owner] |= own_boxes[k]
+    return {"mosaics": torch.from_numpy(images), "mosaic_texts": tuple(texts), "cells": target, "valid": valid} | {
+        "mosaic_names": torch.from_numpy(np.array(named, bool).reshape(len(texts), len(named[0]) if named else 0)),
+        "centres": torch.tensor(centres).reshape(-1, 3),
+    }
