@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from ps3_training.model import TextConfig, load_sentence_encoder
 from .files import write_whole
 
 PER_PASS = 128  # captions encoded at once, of similar length
+INDEX = "sentences.json"  # the captions in the order of their vectors; written after these
+POLL_S = 1.0  # how often a rank looks whether the first one has encoded a caption
 CONTEXT_LENGTH = 256  # tokens of a caption that the package's encoder sees
 
 
@@ -46,14 +50,18 @@ class Sentences:
         self.folder = folder
         self.row: dict[str, int] = {}
         self.vectors = torch.zeros(0, 0)
-        if folder is not None and (folder / "sentences.json").exists():
-            self.row = {text: row for row, text in enumerate(json.loads((folder / "sentences.json").read_text()))}
-            self.vectors = load_file(folder / f"sentences-{len(self.row)}.safetensors")["vectors"]
+        self._lock = threading.Lock()  # banks are made, and their captions added, in a thread of their own
+        self._follows = False
+        if folder is not None and (folder / INDEX).exists():
+            self._read()
 
     def add(self, texts: Iterable[str], quiet: bool = False) -> None:
         """Encode the captions that are not there yet; about 1 ms each on two cores."""
         new = sorted({text for text in texts} - self.row.keys(), key=lambda text: (len(text), text))
         if not new:
+            return
+        if self._follows:
+            self._await(new)
             return
         encode, config = self._encoder()
         tokenizer = Tokenizer.from_file(str(self.tokenizer or encoder_folder() / "tokenizer.json"))
@@ -66,10 +74,13 @@ class Sentences:
                 longest = max(map(len, ids)) if config.kind == "sentence" else config.context_length
                 made.append(encode(torch.tensor([row + [config.pad_id] * (longest - len(row)) for row in ids])).cpu())
         vectors = torch.cat(made).clone().to(self.vectors.device)
-        self.vectors = torch.cat([self.vectors, vectors]) if len(self.row) else vectors  # first: another thread may read the older rows
-        self.row.update({text: len(self.row) + place for place, text in enumerate(new)})
-        if self.folder is not None:
-            self._save()
+        with self._lock:
+            still = [place for place, text in enumerate(new) if text not in self.row]
+            vectors = vectors[still]
+            self.vectors = torch.cat([self.vectors, vectors]) if len(self.row) else vectors  # first: others may read the older rows
+            self.row.update({new[place]: len(self.row) + count for count, place in enumerate(still)})
+            if self.folder is not None:
+                self._save()
 
     def renew(self, texts: Iterable[str], most: int = 200_000) -> None:
         """Of a stream, whose captions are not known beforehand: vectors of these captions, kept in memory, the older ones forgotten when
@@ -96,10 +107,35 @@ class Sentences:
     def _save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         save_file({"vectors": self.vectors.contiguous()}, self.folder / f"sentences-{len(self.row)}.safetensors")
-        write_whole(self.folder / "sentences.json", json.dumps(sorted(self.row, key=self.row.get)))
+        write_whole(self.folder / INDEX, json.dumps(sorted(self.row, key=self.row.get)))
         for old in self.folder.glob("sentences-*.safetensors"):
             if old.name != f"sentences-{len(self.row)}.safetensors":
                 old.unlink()
+
+    def _read(self) -> None:
+        """All that `folder` holds, in place of what is here: its rows come first there, so that none of them changes its number."""
+        texts = json.loads((self.folder / INDEX).read_text())
+        vectors = load_file(self.folder / f"sentences-{len(texts)}.safetensors")["vectors"]
+        self.vectors = vectors.to(self.vectors.device)
+        self.row = {text: row for row, text in enumerate(texts)}
+
+    def following(self) -> Sentences:
+        """From now on encode nothing: wait until the process that keeps `folder` has, and read it there."""
+        self._follows = True
+        return self
+
+    def _await(self, texts: list[str]) -> None:
+        seen = None
+        while not self.row.keys() >= set(texts):
+            try:
+                stat = (self.folder / INDEX).stat()
+                if seen != (stat.st_mtime_ns, stat.st_size):
+                    self._read()
+                    seen = stat.st_mtime_ns, stat.st_size
+                    continue
+            except FileNotFoundError:
+                seen = None  # not written yet, or the vectors of an index just read gave way to newer ones
+            time.sleep(POLL_S)
 
     def in_memory(self) -> Sentences:
         """Write nothing to disk from now on."""

@@ -266,8 +266,8 @@ def _banks(settings: RunSettings, sentences: Sentences, last: int, first: int = 
 
 
 def _kept_by_first(sentences: Sentences) -> Sentences:
-    """What later banks add is written to disk by the first rank alone."""
-    return sentences if distributed.is_first() else sentences.in_memory()
+    """What later banks add is encoded and written to disk by the first rank alone; the others read it there."""
+    return sentences if distributed.is_first() else sentences.following()
 
 
 def _rng(*seed: int) -> np.random.Generator:
