@@ -1,8 +1,8 @@
-"""The words of a question that name the thing: what is left without those that ask ("can you see the ...?") and those that say where.
+"""The words of a question that name the thing: what is left without those that ask ("can you see the ...?"), where it is and how large.
 
-A region is matched by what it shows, and knows neither how politely it was asked for nor on which shelf it stands: such words only move the
-question's vector (docs/notes/regions.md has what they cost). English alone; other languages pass through. Used where a manifest says
-`plain_words`, as it is for small models; a large one may make something of every word.
+A region is matched by what it shows, enlarged, and knows neither how politely it was asked for, nor on which shelf it stands, nor how few
+pixels it had: such words only move the question's vector (docs/notes/regions.md has what they cost). English alone; other languages pass
+through. Used where a manifest says `plain_words`, as it is for small models; a large one may make something of every word.
 """
 
 import re
@@ -43,8 +43,11 @@ _WHERE = re.compile(
     r" (?:(?:on|in|at|by|near|beside|behind|below|above|under|underneath|over|inside|outside|beneath|atop|against|around|among|between"
     r"|along|across|opposite|next to|close to|in front of|on top of|(?:on the )?(?:left|right) of)"
     r" (?:the|this|that|my|your|our|a|an|something|it|top|bottom|upper|lower|front|back|middle|centre|center)\b"
-    r"|to the (?:left|right)\b|(?:far away|nearby|in front|low in|high in|together)\b)",
+    r"|to the (?:left|right)\b|(?:far away|close by|nearby|in front|low in|high in|together)\b)",
     re.IGNORECASE,
+)
+_SIZE = re.compile(
+    r"^(?:(?:very|really) )?(?:small(?:er|est)?|tin(?:y|ier|iest)|little|big(?:ger|gest)?|large(?:r|st)?|huge),? (?=\S)", re.IGNORECASE
 )
 _WRITTEN = re.compile(
     r"\b(?:say|says|said|saying|read|reads|reading|text|words?|letters?|writing|written|numbers?|label|with)\b", re.IGNORECASE
@@ -55,21 +58,24 @@ _SOMEONE = re.compile(
 
 
 def plain(query):
-    """The words that name the thing, never empty: "where is the small bird on the left?" -> "small bird".
+    """The words that name the thing, never empty: "where is the small bird on the left?" -> "bird".
 
-    What is written ("the text on the billboard") keeps its place, and so does a person or an animal ("a man in a red coat"): there it tells
-    one from another.
+    What is written ("the text on the billboard") keeps its place and size, and so does a person or an animal ("a man in a red coat", "a
+    little girl"): there they tell one from another.
     """
     words = " ".join(query.split())
     if len(words) > LONGEST:
         return query
-    while asking := _ASKING.match(words):
+    quoted = False
+    while not quoted and (asking := _ASKING.match(words)):
         words = words[asking.end() :]
-        if asking.group().lower().endswith(("say ", "read ")):  # what follows is written somewhere, word for word
-            break
+        quoted = asking.group().lower().endswith(("say ", "read "))  # what follows is written somewhere, word for word
     while (ending := _ENDING.search(words)) and ending.start():
         words = words[: ending.start()]
     where = _WHERE.search(words)
     if where and where.start() and not _WRITTEN.search(words[: where.start()]) and not _SOMEONE.search(words[: where.start()]):
         words = words[: where.start()]
+    size = None if quoted else _SIZE.match(words)
+    if size and not _WRITTEN.search(words) and not _SOMEONE.search(words):
+        words = words[size.end() :]
     return words

@@ -8,7 +8,14 @@ from ps3_ros.wording import LONGEST, plain
 
 CASES = [
     ("stop sign", "stop sign"),
-    ("where is the small bird?", "small bird"),
+    ("where is the small bird?", "bird"),
+    ("a tiny red mug close by", "red mug"),
+    ("the biggest box", "box"),
+    ("a little girl", "little girl"),  # which child, by how big
+    ("where does it say small cars only?", "small cars only"),
+    ("large letters on the van", "large letters on the van"),
+    ("small", "small"),
+    ("bigger picture frame", "picture frame"),
     ("can you find the pair of gloves?", "pair of gloves"),
     ("Is there any stop sign in the picture?", "stop sign"),
     ("could you please tell me where my glasses are, please?", "glasses"),
