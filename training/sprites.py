@@ -23,7 +23,7 @@ from .files import write_whole
 SIDE = 112  # px, longer side of a cut-out in the bank
 TEXT_OVER = 1.3  # a text sign is kept at this many times the size at which its words can just be read
 CAPTIONS = 3  # a cut-out
-TEXT_SHARE = 0.12  # of cut-outs drawn: text signs. Each says something else in the same letters, and needs more than its number's share
+TEXT_SHARE = 0.08  # of cut-outs drawn: text signs. Each says something else in the same letters, and needs more than its number's share
 CORE_SHARE = 0.6  # of the others: names of the hand-written table, which robots are asked for most
 PLACES = {"street": ("street", "pole", "photo"), "room": ("room", "photo"), "any": ("street", "room", "photo")}
 CAPTION_SIZE = 100  # px: says neither "small" nor "large", as the size is drawn later
