@@ -1,6 +1,7 @@
 """Banks of cut-outs that follow one another: which step gets which, and that a run that goes on gets the same ones."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -28,12 +29,28 @@ class Known(Sentences):
         self.row.update(dict.fromkeys(texts))
 
 
-@pytest.fixture
-def drawn(monkeypatch, tmp_path):
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
     """A catalogue of what is drawn here, as on a machine without the picture packages."""
-    for name in ("PS3_ASSETS", "PS3_OPENCLIPART", "PS3_TUXPAINT"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
-    assert catalogue.load()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("PS3_ASSETS", "PS3_OPENCLIPART", "PS3_TUXPAINT"):
+            patch.setenv(name, str(tmp_path_factory.mktemp("none")))
+        assert catalogue.load()
+        yield
+
+
+@pytest.fixture(scope="module")
+def made_once(drawn, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("banks")
+    Banks(folder, sentences=Known(), **SMALL).at(0)
+    return folder / "bank"
+
+
+@pytest.fixture
+def begun(made_once, tmp_path):
+    """A cache folder in which bank 0 lies ready."""
+    shutil.copytree(made_once, tmp_path / "bank")
+    return tmp_path
 
 
 def test_each_step_has_its_bank_and_a_second_run_the_same(drawn, tmp_path):
@@ -49,7 +66,7 @@ def test_each_step_has_its_bank_and_a_second_run_the_same(drawn, tmp_path):
     assert np.array_equal(again.pixels, second.pixels) and again.labels == second.labels
 
 
-def test_a_process_that_ends_does_not_wait_for_the_next_bank(drawn, tmp_path):
+def test_a_process_that_ends_does_not_wait_for_the_next_bank(begun, tmp_path):
     program = """
 import sys
 import time
@@ -60,7 +77,6 @@ if __name__ == "__main__":
     banks = Banks(Path(sys.argv[1]), sentences=Known(), renew=10, last=19, **{**SMALL, "scenes": 10000})
     print(len(banks.at(0).labels))
 """
-    Banks(tmp_path, sentences=Known(), **SMALL).at(0)
     (tmp_path / "program.py").write_text(program)
     run = subprocess.run(
         [sys.executable, str(tmp_path / "program.py"), str(tmp_path)],
@@ -70,7 +86,7 @@ if __name__ == "__main__":
     assert not (tmp_path / "bank-1" / "bank.json").exists()  # ten thousand backgrounds would have taken an hour
 
 
-def test_ctrl_c_stops_the_run_and_not_the_next_bank(drawn, tmp_path):
+def test_ctrl_c_stops_the_run_and_not_the_next_bank(begun, tmp_path):
     program = """
 import os
 import signal
@@ -92,7 +108,6 @@ if __name__ == "__main__":
             banks.at(1)  # the step under way takes its batch all the same
         print(stop.name)
 """
-    Banks(tmp_path, sentences=Known(), **SMALL).at(0)
     (tmp_path / "program.py").write_text(program)
     run = subprocess.run(
         [sys.executable, str(tmp_path / "program.py"), str(tmp_path)],
@@ -101,8 +116,7 @@ if __name__ == "__main__":
     assert run.returncode == 0 and run.stdout.split() == ["SIGINT"], run.stderr[-2000:]
 
 
-def test_a_next_bank_that_cannot_be_made_stops_the_run_early(drawn, tmp_path):
-    Banks(tmp_path, sentences=Known(), **SMALL).at(0)
+def test_a_next_bank_that_cannot_be_made_stops_the_run_early(begun, tmp_path):
     (tmp_path / "bank-1").write_text("in the way")
     banks = Banks(tmp_path, sentences=Known(), renew=10, last=19, **SMALL)
     with pytest.raises(TrainingError, match="bank-1 could not be made: its process ended with 1"):
@@ -111,7 +125,7 @@ def test_a_next_bank_that_cannot_be_made_stops_the_run_early(drawn, tmp_path):
             time.sleep(0.1)
 
 
-def test_one_bank_serves_every_step_by_default(drawn, tmp_path):
+def test_one_bank_serves_every_step_by_default(begun, tmp_path):
     banks = Banks(tmp_path, sentences=Known(), **SMALL)
     assert banks.at(0) is banks.at(10**6)
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]
