@@ -9,6 +9,16 @@ import re
 
 LONGEST = 200  # characters; longer ones are descriptions and stay as they are
 _DETERMINER = r"(?:a|an|the|any|some|this|that|these|those|my|our)"
+# What a robot is told to do, or asked, before the thing is named: one of these, words of the second list, and a determiner.
+_DOING = (
+    r"(?:go|drive|walk|roll|fly|move|head|navigate|come|take|bring|fetch|carry|follow|approach|reach|steer|return|stop|slow|wait|park|check"
+    r"|let|tell|warn|notify|alert|inform|has|have|had|which|how)"
+)
+_ON_THE_WAY = (
+    r"(?:to|up|over|down|back|near|by|towards?|into|past|beside|before|behind|at|for|from|after|until|till|when|whenever|once|if|as|soon|about"
+    r"|i|you|we|he|she|it|they|me|us|him|her|them|anyone|anybody|someone|somebody|know|see|seen|notice|noticed|spot|spotted|find|found|pass"
+    r"|passed|left|lost|dropped|put|way|far|is|are|was|were|has|have)"
+)
 _ASKING = re.compile(
     r"^(?:"
     + "|".join(
@@ -27,6 +37,7 @@ _ASKING = re.compile(
             r"(?:where|what|which|who|how)(?:'s| is| are| was| were| about)",
             r"(?:is|are|was|were|there|here|this|that|these|those|it)(?:'s| is| are| was| were| there)+",
             r"(?:where|whether|if)",
+            rf"{_DOING}(?: {_ON_THE_WAY})* {_DETERMINER}",
             _DETERMINER,
             r"(?:picture|photo|photograph|image)s? of",
         ]
@@ -35,14 +46,15 @@ _ASKING = re.compile(
     re.IGNORECASE,
 )
 _ENDING = re.compile(
-    r"(?:\s*[?!.,]+|,? please| (?:is|are|was|were)| (?:anywhere|here|somewhere)"
+    r"(?:\s*[?!.,]+|,? please| (?:is|are|was|were)| (?:anywhere|here|somewhere|around)"
     r"| (?:in|on) (?:the|this) (?:picture|photo|image|frame|scene|view|camera))$",
     re.IGNORECASE,
 )
 _WHERE = re.compile(
-    r" (?:(?:on|in|at|by|near|beside|behind|below|above|under|underneath|over|inside|outside|beneath|atop|against|around|among|between"
+    r" (?:(?:on|in|at|by|from|near|beside|behind|below|above|under|underneath|over|inside|outside|beneath|atop|against|around|among|between"
     r"|along|across|opposite|next to|close to|in front of|on top of|(?:on the )?(?:left|right) of)"
     r" (?:the|this|that|my|your|our|a|an|something|it|top|bottom|upper|lower|front|back|middle|centre|center)\b"
+    r"(?! (?:left|right) (?:sign|plate|arrow)s?\b)"  # "pass on the right sign"
     r"|to the (?:left|right)\b|(?:far away|close by|nearby|in front|low in|high in|together)\b)",
     re.IGNORECASE,
 )
