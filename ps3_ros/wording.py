@@ -85,9 +85,14 @@ def plain(query):
     while (ending := _ENDING.search(words)) and ending.start():
         words = words[: ending.start()]
     where = _WHERE.search(words)
-    if where and where.start() and not _WRITTEN.search(words[: where.start()]) and not _SOMEONE.search(words[: where.start()]):
+    if where and where.start() and not _told_apart(words[: where.start()]):
         words = words[: where.start()]
     size = None if quoted else _SIZE.match(words)
-    if size and not _WRITTEN.search(words) and not _SOMEONE.search(words):
+    if size and not _told_apart(words):
         words = words[size.end() :]
     return words
+
+
+def _told_apart(words):
+    """Whether one such thing is told from another by where it is or how large."""
+    return bool(_WRITTEN.search(words) or _SOMEONE.search(words))

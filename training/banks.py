@@ -19,7 +19,6 @@ from .sentences import Sentences
 from .sprites import Bank, is_made, make_bank
 
 SEEDS = 1000  # between one bank's seed and the next one's
-POLL_S = 1.0  # how often a rank looks whether the first one has made a bank
 
 
 class Banks:
@@ -67,7 +66,7 @@ class Banks:
         folder = self.cache / (f"bank-{number}" if number else "bank")
         seed = self.seed + SEEDS * number
         while not distributed.is_first() and not is_made(folder):
-            time.sleep(POLL_S)
+            time.sleep(distributed.POLL_S)
         if ahead and not is_made(folder):  # in a process that ends with this one, so that a run that is stopped does not wait for it
             maker = multiprocessing.get_context("spawn").Process(
                 target=_apart, args=(folder, self.each), kwargs={"seed": seed, "processes": 1, **self.more}, daemon=True

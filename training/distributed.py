@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from .errors import TrainingError
 
+POLL_S = 1.0  # how often a rank looks whether the first one has made what all need
 PATIENCE = timedelta(hours=12)  # other ranks wait this long while the first decodes frames
 _gathers: Any = None  # a group of its own: gathers inside a backward pass must not meet the gradients' sums
 

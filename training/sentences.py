@@ -17,11 +17,11 @@ from tqdm import tqdm
 from ps3_ros.errors import CheckpointError
 from ps3_training.model import TextConfig, load_sentence_encoder
 
+from . import distributed
 from .files import write_whole
 
 PER_PASS = 128  # captions encoded at once, of similar length
 INDEX = "sentences.json"  # the captions in the order of their vectors; written after these
-POLL_S = 1.0  # how often a rank looks whether the first one has encoded a caption
 CONTEXT_LENGTH = 256  # tokens of a caption that the package's encoder sees
 
 
@@ -135,7 +135,7 @@ class Sentences:
                     continue
             except FileNotFoundError:
                 seen = None  # not written yet, or the vectors of an index just read gave way to newer ones
-            time.sleep(POLL_S)
+            time.sleep(distributed.POLL_S)
 
     def in_memory(self) -> Sentences:
         """Write nothing to disk from now on."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ps3_ros.bundle import default_bundle
-from ps3_training import sentences as module
+from ps3_training import distributed
 from ps3_training.model import TextConfig
 from ps3_training.sentences import Sentences
 
@@ -53,7 +53,7 @@ def test_a_second_run_encodes_only_what_is_new(written, fresh):
 
 
 def test_another_process_reads_what_the_first_one_encodes(written, fresh, monkeypatch):
-    monkeypatch.setattr(module, "POLL_S", 0.02)
+    monkeypatch.setattr(distributed, "POLL_S", 0.02)
     other = fresh().following()
     before = other.of(FIRST).clone()
     other._encoder = forbidden.__get__(other)
