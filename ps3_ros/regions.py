@@ -77,14 +77,6 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
     settings, text = plan.settings, normalised(vectors)
     canvas = look_canvas(look, plan, vectors, token_embeddings) if canvas is None else canvas
     boxes = candidates(relevance, canvas, settings)
-    import os
-    if os.environ.get('COARSE'):
-        match, place = token_match(vectors, token_embeddings), 0
-        for s, patches in enumerate(look.selection.patches[:-1]):
-            alone = Selection(tuple(p if i == s else p[:0] for i, p in enumerate(look.selection.patches)))
-            if len(patches):
-                boxes += candidates(relevance, project(match[place : place + len(patches)], alone, plan), settings)
-            place += len(patches)
     boxes = sorted(boxes, key=lambda found: -found[0])[:MAX_CANDIDATES]
     boxes = np.array([box for _, box in boxes], np.float32)
     mask = np.concatenate([inside(look.boxes, grown(boxes, factor)) for factor in SURROUNDINGS])
