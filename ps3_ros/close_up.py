@@ -17,6 +17,7 @@ from .selection import Selection, normalised
 
 SIDE = 5  # patches along a close-up of a square box
 SHAPES = ((SIDE, SIDE), (4, 6), (6, 4), (3, 8), (8, 3), (2, 12), (12, 2))  # rows and columns; none has more than SIDE^2 patches
+WRITTEN_SHAPES = ((7, 6), (6, 8), (5, 9), (4, 12), (3, 16))  # for written words: larger, and fewer, so that letters can be read
 MARGIN = 1.5  # what it shows, as a multiple of the box's sides: some surroundings
 LEAST_PX = 12.0  # of a box's sides: below, a close-up would show nothing but interpolation
 SHARE = 5  # close-ups take at most the fifth part of a look's patches
@@ -30,22 +31,22 @@ def split_budget(patches, settings):
     return patches - count * SIDE * SIDE, count
 
 
-def shape_of(width, height):
-    """(rows, columns) of the close-up that shows a box of width x height px the largest; the first of equals."""
-    return min(SHAPES, key=lambda shape: max(width / shape[1], height / shape[0]))
+def shape_of(width, height, shapes=SHAPES):
+    """(rows, columns) of the close-up, one of `shapes`, that shows a box of width x height px the largest; the first of equals."""
+    return min(shapes, key=lambda shape: max(width / shape[1], height / shape[0]))
 
 
-def close_look(encoder, glance, boxes, encode=None):
-    """Close-ups of the boxes, float32 [K, 4] px: (Look of their tokens, one close-up after the other, each row-major; their shapes, a list
-    of K (rows, columns)).
+def close_look(encoder, glance, boxes, encode=None, shapes=SHAPES):
+    """Close-ups of the boxes, float32 [K, 4] px, on grids of `shapes`: (Look of their tokens, one close-up after the other, each row-major;
+    their own shapes, a list of K (rows, columns)).
 
     The Look's selection is empty, as these are no patches of a scale. encode: encode_close_ups with its first two arguments given, or what
     knows some of them already (Seen.encode_close_ups); None = all are encoded, each by itself.
     """
     encode = partial(encode_close_ups, encoder, glance) if encode is None else encode
-    patches, position, places, shapes = zip(*(close_up(glance.frame, glance.plan, box) for box in boxes), strict=True)
+    patches, position, places, own_shapes = zip(*(close_up(glance.frame, glance.plan, box, shapes) for box in boxes), strict=True)
     tokens = encode(boxes, [normalise(some, encoder.settings) for some in patches], position, places)
-    return Look(np.concatenate(tokens), Selection.none(glance.plan), np.concatenate(places), {}), list(shapes)
+    return Look(np.concatenate(tokens), Selection.none(glance.plan), np.concatenate(places), {}), list(own_shapes)
 
 
 def encode_close_ups(encoder, glance, boxes, patches, position, places, together=False):
@@ -64,7 +65,7 @@ def encode_close_ups(encoder, glance, boxes, patches, position, places, together
     return np.split(tokens[0], np.cumsum([len(each) for each in places])[:-1]) if together else tokens
 
 
-def close_up(frame, plan, box):
+def close_up(frame, plan, box, shapes=SHAPES):
     """One box -> uint8 [n, 3, p, p] RGB, position int64 [n], the patches' own boxes float32 [n, 4] in source px, and its shape (rows,
     columns), of which n is the product.
 
@@ -73,7 +74,7 @@ def close_up(frame, plan, box):
     settings, patch = plan.settings, plan.settings.patch
     centre = (np.asarray(box[:2], np.float64) + box[2:]) / 2
     width, height = (max(LEAST_PX, float(v)) for v in (box[2] - box[0], box[3] - box[1]))
-    shape = shape_of(width, height)
+    shape = shape_of(width, height, shapes)
     size = MARGIN * max(height / shape[0], width / shape[1])  # px of the frame that one patch shows, a side
     sides = [max(1, round(size * count)) for count in shape]
     top, left = (int(round(c - side / 2)) for c, side in zip(centre[::-1], sides, strict=True))
@@ -108,18 +109,21 @@ def normalise(patches, settings):
 
 class Closer:
     """Close-ups for one question. vectors: its text embeddings [C, E], raw; count: of how many candidates; encode: as close_look takes it;
-    patches: used until now."""
+    written: whether it asks for written words, which take fewer and larger ones of no more patches in all; patches: used until now."""
 
-    def __init__(self, encoder, glance, vectors, count, encode=None):
+    def __init__(self, encoder, glance, vectors, count, encode=None, written=False):
         self.encoder, self.glance, self.text, self.count, self.patches = encoder, glance, normalised(vectors), count, 0
-        self.encode = encode
+        self.encode, self.shapes = encode, SHAPES
+        larger = count * SIDE * SIDE // max(rows * cols for rows, cols in WRITTEN_SHAPES)
+        if written and larger:
+            self.count, self.shapes = larger, WRITTEN_SHAPES
 
     def __call__(self, boxes):
         """boxes float32 [K, 4] px -> the match of their close-ups with each text, cosine float64 [K, C], and finer boxes [K, 4].
 
         The match is that of the patches inside the box, pooled; a finer box is the mean of the box and of the one that the match draws.
         """
-        look, shapes = close_look(self.encoder, self.glance, boxes, self.encode)
+        look, shapes = close_look(self.encoder, self.glance, boxes, self.encode, self.shapes)
         self.patches += len(look.tokens)
         split = np.cumsum([rows * cols for rows, cols in shapes])[:-1]
         own = np.split(np.arange(len(look.tokens)), split)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from .answer import Region
-from .selection import Selection, normalised, sigmoid
+from .selection import normalised, sigmoid
 
 MAX_REGIONS = 8  # an answer is read by a person or a planner: more are noise
 MAX_CANDIDATES = 24  # regions scored before overlapping ones are dropped: bounds the region graph's R

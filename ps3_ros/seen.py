@@ -59,7 +59,7 @@ class Seen:
 
     def encode_close_ups(self, boxes, patches, position, places, together=False):
         """As close_up.encode_close_ups; what is known of a box that had a close-up before is not encoded again."""
-        keys = [key_of(box) for box in boxes]
+        keys = [key_of(box, at) for box, at in zip(boxes, places, strict=True)]
         new = [n for n, key in enumerate(keys) if key not in self.close_ups]
         if new:
             parts = ([each[n] for n in new] for each in (patches, position, places))
@@ -110,9 +110,9 @@ class Seen:
         self.order = [np.concatenate(pair) for pair in zip(self.order, look.selection.patches, strict=True)]
 
 
-def key_of(box):
-    """What a close-up is known by: bytes of its box [4], px."""
-    return np.asarray(box, np.float32).tobytes()
+def key_of(box, places):
+    """What a close-up is known by: bytes of its box [4], px, and how many patches it has, as written words take more. places: [n, 4]."""
+    return np.asarray(box, np.float32).tobytes(), len(places)
 
 
 def without(selection, other):

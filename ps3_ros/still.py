@@ -115,7 +115,7 @@ class StillSeen(Seen):
     def encode_close_ups(self, boxes, patches, position, places, together=False):
         """As Seen.encode_close_ups; one that an earlier frame left counts where its pixels did not change."""
         settings = self.encoder.settings
-        for key, some, (first, *_, last) in zip(map(key_of, boxes), patches, places, strict=True):
+        for key, some, (first, *_, last) in zip(map(key_of, boxes, places), patches, places, strict=True):
             window = (*first[:2], *last[2:])
             picture = some.reshape(-1, 3, settings.patch, settings.patch)
             blocks = block_means(picture, _block_of_close_up(first[2] - first[0], settings.patch), settings)

@@ -6,6 +6,7 @@ through. Used where a manifest says `plain_words`, as it is for small models; a 
 """
 
 import re
+from itertools import takewhile
 
 LONGEST = 200  # characters; longer ones are descriptions and stay as they are
 _DETERMINER = r"(?:a|an|the|any|some|this|that|these|those|my|our)"
@@ -69,8 +70,79 @@ _SOMEONE = re.compile(
 )
 
 
+# What bears words, and what says that it does.
+_BEARER = r"(?:sign|board|notice|label|plate|poster|banner|placard|billboard|box|package|door|screen|one|text|lettering|letters|words?)s?"
+_WORDS_ARE = r"(?:written|printed|painted|spelled|spelt)"
+_NO_WORDS = re.compile(
+    rf"(?:{_DETERMINER}|what|which|that|something|anything|it|is|are|and|or|of|on|in|at|by|from|near|above|below|under|over|to|with|for)\b",
+    re.IGNORECASE,
+)
+_SAID = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b(?:{_BEARER}|that|which|it)(?: that| which)? (?:say|spell|read)(?:s|ing)? (?:the (?:text|words?) )?(?P<words>.+)$",
+        rf"\b{_BEARER} with the (?:text|words?|letters|lettering|inscription) (?P<words>.+?)(?: on it)?$",
+        rf"\bwhere (?P<words>.+) (?:is|are) {_WORDS_ARE}$",
+        rf"\bwhere (?:is|are) (?P<words>.+) {_WORDS_ARE}$",
+        rf"\b(?:has|with) (?P<words>.+) {_WORDS_ARE}(?: on it)?$",
+    )
+]
+_TEXT = re.compile(r"(?:text|words?|lettering|letters|inscription) (?P<words>.+)$", re.IGNORECASE)
+_ON_IT = re.compile(rf"\b{_BEARER} with (?P<words>[A-Z].*) on it$")
+_QUOTED = re.compile(r"[\"\u201c\u201e\u00ab](?P<words>[^\"\u201c\u201d\u201e\u00ab\u00bb]+)[\"\u201d\u201c\u00bb]")
+_SHORTEST = 4  # letters in capitals: TV, ATM and USB are things
+SAYS = "sign that says "  # how a small model learned to be asked for written words
+
+
+def written(query):
+    """The words that a question says are written somewhere, in small letters, or None: "go to GATE 5" -> "gate 5"."""
+    asked = " ".join(query.split())
+    if len(asked) > LONGEST:
+        return None
+    if quoted := _QUOTED.search(asked):
+        return _small(quoted)
+    asked = _without_ending(asked)
+    for said in _SAID:
+        if (found := said.search(asked)) and not _NO_WORDS.match(found["words"]) and not _SOMEONE.search(asked[: found.start()]):
+            return _small(found)
+    if found := _ON_IT.search(asked):
+        return _small(found)
+    name, quoted = _without_asking(asked)
+    if quoted:
+        return name.lower()
+    if (found := _TEXT.match(name)) and not _NO_WORDS.match(found["words"]):
+        return _small(found)
+    return _capitals(asked)
+
+
+def asks_for_words(labels, settings):
+    """Whether one of a question's labels is written words, for a bundle of these manifest settings."""
+    return settings.plain_words and any(written(label) for label in labels)
+
+
+def _capitals(asked):
+    """The last words of a question, where they are in capitals and not all is ("go to GATE 5"), in small letters, or None.
+
+    After a determiner they name a thing with stress: "the RED TRUCK".
+    """
+    words = asked.split()
+    last = list(takewhile(lambda word: all(c.isupper() or not c.isalpha() for c in word), reversed(words)))[::-1]
+    name = " ".join(last)
+    before = words[-len(last) - 1] if len(last) < len(words) else "the"
+    told = not re.fullmatch(_DETERMINER, before, re.IGNORECASE) and sum(letter.isalpha() for letter in name) >= _SHORTEST
+    return name.lower() if told else None
+
+
+def _small(found):
+    """None for numbers alone: "the speed limit sign that reads 40" is told by the rest."""
+    words = found["words"].strip().lower()
+    return words if any(letter.isalpha() for letter in words) else None
+
+
 def plain(query):
     """The words that name the thing, never empty: "where is the small bird on the left?" -> "bird".
+
+    Words that are written somewhere are asked for in one way, the one that models learn: "go to GATE 5" -> "sign that says gate 5".
 
     What is written ("the text on the billboard") keeps its place and size, and so does a person or an animal ("a man in a red coat", "a
     little girl"): there they tell one from another.
@@ -78,18 +150,31 @@ def plain(query):
     words = " ".join(query.split())
     if len(words) > LONGEST:
         return query
-    quoted = False
-    while not quoted and (asking := _ASKING.match(words)):
-        words = words[asking.end() :]
-        quoted = asking.group().lower().endswith(("say ", "read "))  # what follows is written somewhere, word for word
-    while (ending := _ENDING.search(words)) and ending.start():
-        words = words[: ending.start()]
+    if said := written(query):
+        return SAYS + said
+    words, _ = _without_asking(words)
+    words = _without_ending(words)
     where = _WHERE.search(words)
     if where and where.start() and not _told_apart(words[: where.start()]):
         words = words[: where.start()]
-    size = None if quoted else _SIZE.match(words)
+    size = _SIZE.match(words)
     if size and not _told_apart(words):
         words = words[size.end() :]
+    return words
+
+
+def _without_asking(words):
+    """(words without those that ask, whether what is left was said to be written: "where does it say ...")."""
+    quoted = False
+    while not quoted and (asking := _ASKING.match(words)):
+        words = words[asking.end() :]
+        quoted = asking.group().lower().endswith(("say ", "read "))
+    return words, quoted
+
+
+def _without_ending(words):
+    while (ending := _ENDING.search(words)) and ending.start():
+        words = words[: ending.start()]
     return words
 
 

@@ -17,6 +17,7 @@ from . import distributed
 from .errors import TrainingError
 from .sentences import Sentences
 from .sprites import Bank, is_made, make_bank
+from .word_crops import spoken
 
 SEEDS = 1000  # between one bank's seed and the next one's
 
@@ -77,7 +78,7 @@ class Banks:
                 raise TrainingError(f"{folder} could not be made: its process ended with {maker.exitcode}, and what it said stands above")
         bank = make_bank(folder, self.each, seed=seed, **self.more)
         self.sentences.add((text for label in bank.labels for text in label["texts"]), quiet=ahead)
-        self.sentences.add(bank.names, quiet=ahead)
+        self.sentences.add({*bank.names, *spoken()}, quiet=ahead)
         return bank
 
 

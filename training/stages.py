@@ -29,6 +29,7 @@ from .sentences import Sentences
 from .settings import RunSettings, section
 from .start import THRESHOLDS, caption_vectors, cut_settings, frozen, initial_model, start_thresholds, tokenizer_path
 
+REPLAYED = ("match", "ranking", "top1", "words_top1", "letters_top1")  # of the warm start's parts, in the metrics of pre-training
 CPU = torch.device("cpu")
 STAGES = ("cache", "warm_start", "pretrain")
 
@@ -177,7 +178,7 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
         return {
             **parts,
             "total": parts["total"] + repeated["total"],
-            **{f"replay_{name}": repeated[name].detach() for name in ("match", "ranking", "top1")},
+            **{f"replay_{name}": repeated[name].detach() for name in REPLAYED if name in repeated},
         }
 
     return fit(model, make_both, both, loop, folder, resume, work=lambda made: made[0].work, **options)

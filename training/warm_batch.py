@@ -23,6 +23,7 @@ from .batch import colour_jitter, lit
 from .errors import TrainingError
 from .sprites import Bank, paste, scenery_crop
 from .supports import draw_support
+from .word_crops import make_word_crops
 
 FRAME = (2160, 3840)  # px, height and width: what positions and the squeeze of the selector's image are taken from
 ZOOM = 3.0  # how much a magnified crop is enlarged, at most
@@ -45,6 +46,7 @@ class WarmStartSettings:
     magnified: float = 0.0  # of those crops that are made smaller, photographed and enlarged again, as close-ups of small things are
     shaped: float = 0.0  # of crops on as many rows and columns of patches as a close-up of the object has; the others are square
     context: float = 0.0  # of crops that see the keys and values of a frame's glance, as a look does: in the warm start of a cached frame's
+    words: int = 0  # crops of text signs beside these, each as large as a close-up for written words (word_crops.py)
     mosaics: int = 6
     mosaic_cells: int = 8  # low-res cells a side of a mosaic
     objects: int = 14  # a mosaic
@@ -92,6 +94,8 @@ class WarmBatch:
     crop_names: torch.Tensor | None = None  # bool [M, V]: what crop m answers
     mosaic_names: torch.Tensor | None = None  # bool [k, V]
     centres: torch.Tensor | None = None  # float32 [k, 3]: number of the mosaic, y and x from 0 to 1
+    letters: torch.Tensor | None = None  # bool [M, n, 36]: which of word_crops.LETTERS each token shows; of `words` alone
+    words: WarmBatch | None = None  # crops of text signs, where settings.words is not 0; without mosaics
 
 
 def make_warm_batch(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> WarmBatch:
@@ -100,7 +104,13 @@ def make_warm_batch(bank: Bank, settings: WarmStartSettings, model: Settings, rn
     made = {**crops, **_mosaics(bank, settings, model, rng)}
     if not settings.named:
         made = {name: value for name, value in made.items() if name not in ("crop_names", "mosaic_names", "centres")}
-    return WarmBatch(**made, names=bank.names if settings.named else ())
+    names = bank.names if settings.named else ()
+    words = None
+    if settings.words:
+        read = make_word_crops(bank, settings.words, settings.colour_jitter, model, rng, settings.named)
+        nothing = torch.empty(0)
+        words = WarmBatch(**read, mosaics=nothing, mosaic_texts=(), cells=nothing, valid=nothing, names=names)
+    return WarmBatch(**made, names=names, words=words)
 
 
 def _object(bank: Bank, rng: np.random.Generator, alike: int | None = None) -> tuple[int, str, str, frozenset]:

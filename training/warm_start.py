@@ -9,19 +9,53 @@ import torch
 import torch.nn.functional as F
 
 from ps3_training.model import PS3
+from ps3_training.model.text import TextOutput
 
 from . import losses
 from .sentences import Sentences
 from .warm_batch import NAMED_ROWS, WarmBatch, WarmStartSettings
+from .word_crops import LETTERS
 
 
 def warm_loss(
     model: PS3, batch: WarmBatch, sentences: Sentences, settings: WarmStartSettings, kv: torch.Tensor | None = None
 ) -> dict[str, torch.Tensor]:
-    """`match` (regions of crops against all captions) and `selector` (the ConvNet's maps of mosaics), and their sum `total`.
+    """`match` (regions of crops against all captions; `words`: the part of it that is text signs') and `selector` (the ConvNet's maps of
+    mosaics), and their sum `total`.
 
     kv [L, 2, F, h, n0, D/h]: keys and values of the glances at F frames, for settings.context of the crops; None: no crop sees any.
     """
+    v = model.vision_model
+    names = model.text_model.project(sentences.of(batch.names)) if batch.names else None
+    match, top1, _ = _crops_loss(model, batch, sentences, settings, names, kv)
+    more = {}
+    if batch.words is not None:
+        more["words"], more["words_top1"], tokens = _crops_loss(model, batch.words, sentences, settings, names, kv)
+        more["letters"], more["letters_top1"] = _letters_loss(model, batch.words, sentences, tokens)
+        match = match + more["words"] + more["letters"]
+    more["top1"] = top1
+    if not len(batch.mosaics):  # the crops alone, as for a model without the auxiliary branch
+        zero = torch.zeros(())
+        return {"total": match, "match": match, "ranking": zero, "selector": zero, "prior": zero, **more}
+    prompt = v.prompt_aux(model.text_model.project(sentences.of(batch.mosaic_texts)).prompt)
+    features = v.aux_features(batch.mosaics)
+    maps = selector_logits(v, features, prompt, batch.cells)
+    selector = losses.selection_loss(maps, batch.cells, batch.valid, settings.positive_weight)
+    ranking = losses.ranking_loss(maps, batch.cells, batch.valid)
+    prior = losses.selection_loss(selector_logits(v, features, v.prompt_aux(v.prior_prompt[None]), batch.cells)[0], batch.cells.any(0))
+    if names is not None:
+        g, y, x = batch.centres.unbind(1)
+        f = features.shape[-1]
+        here = features[g.long(), :, (y * f).long().clamp(max=f - 1), (x * f).long().clamp(max=f - 1)]
+        ranking = ranking + settings.names_weight * losses.names_loss(here, v.prompt_aux(names.prompt), batch.mosaic_names)
+    total = match + settings.ranking_weight * ranking + settings.selection_weight * (selector + prior)
+    return {"total": total, "match": match, "ranking": ranking, "selector": selector, "prior": prior, **more}
+
+
+def _crops_loss(
+    model: PS3, batch: WarmBatch, sentences: Sentences, settings: WarmStartSettings, names: TextOutput | None, kv: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(loss of the crops' regions against all captions and names, part of the regions whose own caption comes first, tokens [M, n, D])."""
     v = model.vision_model
     count, rows, _ = batch.mask.shape
     tokens = _looked(v, batch, 0 if kv is None else round(settings.context * count), kv)
@@ -45,7 +79,6 @@ def warm_loss(
         first = logits[~background & keep].view(-1, count)
         owner = image[~background & keep]
         right = first.masked_fill(answers[~background & keep] & (owner[:, None] != torch.arange(count)), -2).argmax(1) == owner
-    names = model.text_model.project(sentences.of(batch.names)) if batch.names else None
     if names is not None:  # the object and a part of it: one token alone seldom tells
         rows = batch.has_row[:, :2].flatten()
         told = embedding.unflatten(0, (count, -1))[:, :2].flatten(0, 1)[rows]
@@ -54,22 +87,20 @@ def warm_loss(
         member = batch.crop_names[image] & ~background[:, None]
         absent = losses.absent_loss(embedding[keep], names.text, model.logit_scale, model.logit_bias, member[keep])
         match = match + settings.absent_weight * absent
-    if not len(batch.mosaics):  # the crops alone, as for a model without the auxiliary branch
-        zero = torch.zeros(())
-        return {"total": match, "match": match, "ranking": zero, "selector": zero, "prior": zero, "top1": right.float().mean()}
-    prompt = v.prompt_aux(model.text_model.project(sentences.of(batch.mosaic_texts)).prompt)
-    features = v.aux_features(batch.mosaics)
-    maps = selector_logits(v, features, prompt, batch.cells)
-    selector = losses.selection_loss(maps, batch.cells, batch.valid, settings.positive_weight)
-    ranking = losses.ranking_loss(maps, batch.cells, batch.valid)
-    prior = losses.selection_loss(selector_logits(v, features, v.prompt_aux(v.prior_prompt[None]), batch.cells)[0], batch.cells.any(0))
-    if names is not None:
-        g, y, x = batch.centres.unbind(1)
-        f = features.shape[-1]
-        here = features[g.long(), :, (y * f).long().clamp(max=f - 1), (x * f).long().clamp(max=f - 1)]
-        ranking = ranking + settings.names_weight * losses.names_loss(here, v.prompt_aux(names.prompt), batch.mosaic_names)
-    total = match + settings.ranking_weight * ranking + settings.selection_weight * (selector + prior)
-    return {"total": total, "match": match, "ranking": ranking, "selector": selector, "prior": prior, "top1": right.float().mean()}
+    return match, right.float().mean(), tokens
+
+
+def _letters_loss(model: PS3, batch: WarmBatch, sentences: Sentences, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(loss of tokens by themselves against the captions of the letters on them, part of them whose best letter is one of theirs)."""
+    shows = batch.letters.any(-1)
+    alone, member = tokens[shows][:, None], batch.letters[shows]
+    if not len(alone):
+        return tokens.sum() * 0, torch.zeros(())
+    embedding = model.vision_model.pool(alone, torch.ones(len(alone), 1, 1, dtype=torch.bool, device=tokens.device))[:, 0]
+    text = model.text_model.project(sentences.of(LETTERS)).text
+    with torch.no_grad():
+        best = (losses.normalize(embedding) @ losses.normalize(text).T).argmax(1, keepdim=True)
+    return losses.names_loss(embedding, text, member), member.gather(1, best).float().mean()
 
 
 def _looked(v: torch.nn.Module, batch: WarmBatch, seeing: int, kv: torch.Tensor | None) -> torch.Tensor:

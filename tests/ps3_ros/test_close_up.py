@@ -9,7 +9,7 @@ import pytest
 
 from ps3_ros.ask import Asker
 from ps3_ros.bundle import load_bundle, write_manifest
-from ps3_ros.close_up import SHAPES, SIDE, close_look, close_up, drawn_box, normalise, shape_of, split_budget
+from ps3_ros.close_up import SHAPES, SIDE, WRITTEN_SHAPES, close_look, close_up, drawn_box, normalise, shape_of, split_budget
 from ps3_ros.frame import Frame, FramePlan, cut_patches
 from ps3_ros.selection import Selection
 
@@ -160,6 +160,38 @@ def test_answers_have_them_within_their_budget(bundle, tiny_bundle, frame):
     assert [a.final for a in two] == [False, False, True] and two[1].patches_used > 250
     assert asker.detail.selection.count + 2 * COUNT - 2 <= two[2].patches_used <= two[2].patches_allowed == 512
     assert len(asker.ask("red | green mug").choices) == 2
+
+
+def test_written_words_have_fewer_and_larger_ones_within_the_same_budget(bundle, frame, tmp_path):
+    folder = shutil.copytree(bundle, tmp_path / "bundle")
+    manifest = load_bundle(folder).manifest
+    write_manifest(folder, replace(manifest, settings=replace(manifest.settings, plain_words=True)))
+    asker, deaf = (Asker(one, threads=1, clock=lambda: 0, share_looks=True) for one in (folder, bundle))
+    for one in (asker, deaf):
+        one.set_frame(frame)
+        one.ask("a mug")
+    sizes = {rows * cols for rows, cols in WRITTEN_SHAPES}
+    thing = asker.ask("sign")
+    assert 2 * COUNT - 2 <= thing.patches_used - asker.detail.selection.count <= 2 * COUNT
+    words = asker.ask('a sign with "exit" on it')
+    assert words.patches_used - asker.detail.selection.count in sizes  # one in place of two
+    assert words.patches_used <= words.patches_allowed == 256
+    places = [(region.box, region.score) for region in words.regions]
+    assert places == [(region.box, region.score) for region in asker.ask("the text exit").regions], "asked for in other words"
+    deaf.ask('a sign with "exit" on it')
+    assert deaf.detail.selection.count + 2 * COUNT - 2 <= deaf.ask("the text exit").patches_used  # a bundle that reads every word
+    assert asker.ask("exit | entrance sign").patches_used <= 256
+
+
+def test_a_place_has_both_kinds(bundle, frame):
+    asker = Asker(bundle, threads=1, share_looks=True)
+    asker.set_frame(frame)
+    asker.ask("a mug")
+    seen, box = asker._seen, np.array([[400, 300, 520, 340]], np.float32)
+    for shapes in (SHAPES, WRITTEN_SHAPES, SHAPES):
+        look, own = close_look(asker.encoder, asker.glance, box, seen.encode_close_ups, shapes)
+        fresh, _ = close_look(asker.encoder, asker.glance, box, None, shapes)
+        assert own[0] in shapes and np.allclose(look.tokens, fresh.tokens, atol=1e-5)
 
 
 def test_the_manifest_says_so(bundle, tiny_bundle):

@@ -1,6 +1,6 @@
 """The node under everything at once for a while: its memory does not grow, and every question has exactly one final answer.
 
-PS3_SOAK_S says how many seconds: 60 where CI is set, 30 elsewhere, 300 before a release.
+PS3_SOAK_S says how many seconds: 20, or 300 before a release.
 """
 
 import json
@@ -21,7 +21,7 @@ from fault_helpers import SCENE, Ledger, start  # noqa: E402
 from ros_helpers import free_domain  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
-SOAK_S = float(os.environ.get("PS3_SOAK_S", "60" if os.environ.get("CI") else "30"))
+SOAK_S = float(os.environ.get("PS3_SOAK_S", "20"))
 WARM_S = 5.0  # not counted: the text cache, the middleware's history and the allocator fill
 MARGIN_MB = 9.0  # the last third's median over the middle third's: three of the largest frame (2.8 MB), as freed memory is kept at its peak
 STEADY_MB = 0.5  # the median of the five steps between six parts of those two thirds: a leak grows in each of them, a new peak in one

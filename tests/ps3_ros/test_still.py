@@ -162,7 +162,7 @@ def test_a_close_up_of_what_changed_is_encoded_anew(asker, pixels, close_runs):
     seen = asker._still.seen
     ask(asker, pixels, close_runs)
     asker.set_frame(Frame(pixels))
-    (box,) = (np.frombuffer(key, np.float32) for key in seen("a mug", asker.glance).close_ups)
+    (box,) = (np.frombuffer(key, np.float32) for key, _ in seen("a mug", asker.glance).close_ups)
     x, y = (int(v) for v in (box[:2] + box[2:]) / 2)
     changed = pixels.copy()
     changed[y - 3 : y + 3, x - 3 : x + 3] ^= 0x40  # little in the glance of 64 px

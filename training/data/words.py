@@ -52,7 +52,7 @@ def signs():
     made = []
     for table, held_out in ((WORDS, False), (HELD_OUT_WORDS, True)):
         for place, text in table.items():
-            for phrase in (p.strip() for p in text.replace("\n", " ").split(";")):
+            for phrase in (" ".join(p.split()) for p in text.split(";")):
                 if phrase:
                     made.append(
                         TextSign(
@@ -118,55 +118,79 @@ def _lines(phrase, most):
     return [" ".join(parts[:cut]), " ".join(parts[cut:])]
 
 
-def _letters(lines, rng):
-    """The lines as an alpha mask, uint8 [h, w], centred, letters about 90 px high."""
+EM = 90  # px a letter, about: what `draw` draws at
+
+
+@lru_cache(maxsize=256)
+def _font(path, em):
+    from PIL import ImageFont
+
+    return ImageFont.truetype(path, em)
+
+
+def _letters(lines, rng, em):
+    """The lines as an alpha mask, uint8 [h, w], centred, letters about `em` px high; and [(letter, x, y)], the middle of each."""
     paths = fonts()
     if not paths:
         face = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX)[rng.integers(3)]
-        sizes = [cv2.getTextSize(line, face, 3, 9)[0] for line in lines]
-        mask = np.zeros((len(lines) * 120, max(w for w, _ in sizes) + 10), np.uint8)
+        size, thick, high = em / 30, max(1, em // 10), em * 4 // 3
+        sizes = [cv2.getTextSize(line, face, size, thick)[0] for line in lines]
+        mask = np.zeros((len(lines) * high, max(w for w, _ in sizes) + em // 9), np.uint8)
+        where = []
         for i, (line, (width, _)) in enumerate(zip(lines, sizes, strict=True)):
-            cv2.putText(mask, line, ((mask.shape[1] - width) // 2, i * 120 + 95), face, 3, 255, 9, cv2.LINE_AA)
-        return mask
-    from PIL import Image, ImageDraw, ImageFont
+            left = (mask.shape[1] - width) // 2
+            cv2.putText(mask, line, (left, i * high + em * 95 // 90), face, size, 255, thick, cv2.LINE_AA)
+            where += [(c, left + width * (n + 0.5) / len(line), (i + 0.6) * high) for n, c in enumerate(line)]
+        return mask, where
+    from PIL import Image, ImageDraw
 
-    font = ImageFont.truetype(paths[rng.integers(len(paths))], 90)
+    font = _font(paths[rng.integers(len(paths))], em)
     widths = [font.getlength(line) for line in lines]
-    image = Image.new("L", (int(max(widths)) + 8, 108 * len(lines) + 20))
+    image = Image.new("L", (int(max(widths)) + em * 8 // 90, em * 108 // 90 * len(lines) + em * 20 // 90))
     draw = ImageDraw.Draw(image)
+    where = []
     for i, (line, width) in enumerate(zip(lines, widths, strict=True)):
-        draw.text(((image.width - width) / 2, i * 108), line, 255, font)
+        left, top = (image.width - width) / 2, i * (em * 108 // 90)
+        draw.text((left, top), line, 255, font)
+        ends = [font.getlength(line[:n]) for n in range(len(line) + 1)]
+        where += [(c, left + (ends[n] + ends[n + 1]) / 2, top + 0.55 * em) for n, c in enumerate(line)]
     mask = np.array(image)
     rows = np.flatnonzero(mask.any(1))
-    return mask[rows[0] : rows[-1] + 1]
+    return mask[rows[0] : rows[-1] + 1], [(c, x, y - float(rows[0])) for c, x, y in where]
 
 
 def draw(object, rng):
     """The board with its words: RGBA uint8 [h, w, 4], red first, about 100 px a letter."""
+    return lettered(object, rng)[0]
+
+
+def lettered(object, rng, em=EM):
+    """(the board as `draw` draws it, of `em` px a letter; [(letter, x, y)], where the middle of each is, px)."""
     lines = _lines(object.words, 2 if rng.random() < 0.6 else 1)
     if rng.random() < 0.12:
         lines = [line.title() for line in lines]
-    mask = _letters(lines, rng)
+    mask, where = _letters(lines, rng, em)
+    of_em = em / EM
     palette = BOXES if object.place == "room" and rng.random() < 0.6 else PLATES
     board, ink = (np.array(c, np.float32) for c in palette[rng.integers(len(palette))])
-    pad_x, pad_y = int(rng.uniform(25, 80)), int(rng.uniform(25, 70))
+    pad_x, pad_y = int(rng.uniform(25, 80) * of_em), int(rng.uniform(25, 70) * of_em)
     if palette is BOXES and rng.random() < 0.6:  # a box with its label: much board round the words
-        pad_x, pad_y = pad_x + 60, pad_y + int(rng.uniform(60, 260))
+        pad_x, pad_y = pad_x + int(60 * of_em), pad_y + int(rng.uniform(60, 260) * of_em)
     height, width = mask.shape[0] + 2 * pad_y, mask.shape[1] + 2 * pad_x
     rgb = np.empty((height, width, 3), np.float32)
     rgb[...] = np.clip(board + rng.normal(0, 10, 3), 0, 255)
     alpha = np.full((height, width), 255, np.uint8)
     if palette is PLATES:
-        corner = int(rng.uniform(0, 40))
+        corner = int(rng.uniform(0, 40) * of_em)
         alpha = _rounded(height, width, corner, 0)
         if rng.random() < 0.6:  # a rim in the colour of the letters
-            inner, rim = int(rng.uniform(4, 12)), int(rng.uniform(4, 10))
+            inner, rim = int(rng.uniform(4, 12) * of_em), int(rng.uniform(4, 10) * of_em)
             line = _rounded(height, width, corner, inner).astype(np.float32) - _rounded(height, width, corner, inner + rim)
             rgb += (ink - rgb) * (line[..., None] / 255)
     letters = np.zeros((height, width), np.float32)
     letters[pad_y : pad_y + mask.shape[0], pad_x : pad_x + mask.shape[1]] = mask
     rgb += (ink - rgb) * (letters[..., None] / 255)
-    return np.dstack([np.clip(rgb, 0, 255).astype(np.uint8), alpha])
+    return np.dstack([np.clip(rgb, 0, 255).astype(np.uint8), alpha]), [(c, x + pad_x, y + pad_y) for c, x, y in where]
 
 
 def _rounded(height, width, corner, inset):

@@ -1,0 +1,87 @@
+"""Crops of text signs: the letters lie where they are said to, a bank's names are told, and the stage learns from them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ps3_ros.close_up import WRITTEN_SHAPES
+from ps3_training import sprites, warm_batch, warm_start, word_crops
+from ps3_training.data import words
+from ps3_training.model import settings_of
+
+
+@pytest.fixture
+def bank():
+    """One plain square, and a name of a text sign, on a grey background."""
+    square = np.full((900, 4), 255, np.uint8)
+    label = {"means": ["square", "sign that says kitchen"], "texts": ["square"], "asks": ["square", "sign that says kitchen"]}
+    return sprites.Bank(
+        square,
+        np.full((1, 2), 30, np.int32),
+        np.zeros(1, np.int64),
+        ({**label, "group": "square", "core": True},),
+        np.full((1, 300, 400, 3), 120, np.uint8),
+    )
+
+
+def test_letters_are_drawn_where_they_are_said_to_be():
+    (sign,) = (s for s in words.signs() if s.words == "OUT OF ORDER")
+    for seed in range(4):
+        board, where = words.lettered(sign, np.random.default_rng(seed), 40)
+        assert "".join(c for c, *_ in where).replace(" ", "").lower() == "outoforder"
+        plain = board[2:6, board.shape[1] // 2, :3].mean(axis=0)  # of the board's edge, where nothing is written
+        written = np.abs(board[..., :3].astype(np.float32) - plain).max(axis=2) > 60
+        for letter, x, y in where:
+            if letter != " ":
+                assert written[max(0, int(y) - 20) : int(y) + 20, max(0, int(x) - 12) : int(x) + 12].any(), (letter, x, y)
+
+
+def test_the_same_board_at_any_size():
+    (sign,) = (s for s in words.signs() if s.words == "PLATFORM 2")
+    large, _ = words.lettered(sign, np.random.default_rng(1), 90)
+    small, _ = words.lettered(sign, np.random.default_rng(1), 45)
+    assert np.allclose(np.array(large.shape[:2]) / 2, small.shape[:2], rtol=0.08)
+    assert np.array_equal(words.draw(sign, np.random.default_rng(1)), large)
+
+
+def test_phrases_have_single_spaces():
+    assert not [s.name for s in words.signs() if "  " in s.name]
+
+
+def test_tokens_are_told_their_letters(tiny_model, bank):
+    cut = settings_of(tiny_model.config)
+    made = word_crops.make_word_crops(bank, 12, 0.0, cut, np.random.default_rng(3), named=True)
+    assert made["patches"].shape == (12, word_crops.KEPT, 3 * cut.patch**2) and min(r * c for r, c in WRITTEN_SHAPES) >= word_crops.KEPT
+    for text, shown, mask, member in zip(made["texts"], made["letters"], made["mask"], made["crop_names"], strict=True):
+        said = {c for c in text.removeprefix("sign that says ") if c in word_crops.ALPHABET}
+        told = {word_crops.ALPHABET[n] for n in torch.nonzero(shown.any(0))[:, 0]}
+        assert told <= said and len(told) >= 0.7 * len(said)
+        assert not (shown.any(-1) & mask[3]).any()  # the token beside the sign says nothing
+        assert bool(member.any()) == (text in bank.names)
+    assert made["answers"].diagonal().all() and not made["has_row"][:, 2].any()
+
+
+def test_the_same_seed_gives_the_same_crops(tiny_model, bank):
+    cut = settings_of(tiny_model.config)
+    one, other = (word_crops.make_word_crops(bank, 3, 0.2, cut, np.random.default_rng(5), named=False) for _ in range(2))
+    assert torch.equal(one["patches"], other["patches"]) and one["texts"] == other["texts"] and one["crop_names"] is None
+
+
+def test_a_batch_with_words_teaches_letters(tiny_model, bank, sentences):
+    cut = settings_of(tiny_model.config)
+    settings = warm_batch.WarmStartSettings(crops=2, side=4, smallest=20, largest=40, mosaics=0, words=4, names_weight=1.0)
+    made = warm_batch.make_warm_batch(bank, settings, cut, np.random.default_rng(3))
+    alone = warm_batch.make_warm_batch(bank, replace(settings, words=0), cut, np.random.default_rng(3))
+    assert torch.equal(made.patches, alone.patches) and alone.words is None  # the others are drawn as without them
+    optimizer = torch.optim.AdamW([p for p in tiny_model.parameters() if p.requires_grad], lr=2e-3)
+    first = None
+    for _ in range(30):
+        parts = warm_start.warm_loss(tiny_model, made, sentences, settings)
+        first = first or {name: float(value.detach()) for name, value in parts.items()}
+        optimizer.zero_grad()
+        parts["total"].backward()
+        optimizer.step()
+    assert float(parts["letters"].detach()) < 0.7 * first["letters"] and float(parts["letters_top1"]) > first["letters_top1"]
+    assert float(parts["words"].detach()) < 0.7 * first["words"]
