@@ -19,6 +19,8 @@ SIDE = 5  # patches along a close-up of a square box
 SHAPES = ((SIDE, SIDE), (4, 6), (6, 4), (3, 8), (8, 3), (2, 12), (12, 2))  # rows and columns; none has more than SIDE^2 patches
 WRITTEN_SHAPES = ((7, 6), (6, 8), (5, 9), (4, 12), (3, 16))  # for written words: larger, and fewer, so that letters can be read
 MARGIN = 1.5  # what it shows, as a multiple of the box's sides: some surroundings
+WEIGHT = 0.5  # of a close-up's match beside the look's: it shows a thing as large as crops in training do (docs/notes/regions.md)
+WRITTEN_WEIGHT = 0.75  # for written words: letters are read in close-ups, hardly in looks
 LEAST_PX = 12.0  # of a box's sides: below, a close-up would show nothing but interpolation
 SHARE = 5  # close-ups take at most the fifth part of a look's patches
 OVERSAMPLING = 4  # a larger window is first thinned to so many pixels a pixel of the close-up: its cost must not grow with the box
@@ -109,14 +111,15 @@ def normalise(patches, settings):
 
 class Closer:
     """Close-ups for one question. vectors: its text embeddings [C, E], raw; count: of how many candidates; encode: as close_look takes it;
-    written: whether it asks for written words, which take fewer and larger ones of no more patches in all; patches: used until now."""
+    written: whether it asks for written words, which take fewer and larger ones of no more patches in all; weight: of their match beside
+    the look's; patches: used until now."""
 
     def __init__(self, encoder, glance, vectors, count, encode=None, written=False):
         self.encoder, self.glance, self.text, self.count, self.patches = encoder, glance, normalised(vectors), count, 0
-        self.encode, self.shapes = encode, SHAPES
+        self.encode, self.shapes, self.weight = encode, SHAPES, WEIGHT
         larger = count * SIDE * SIDE // max(rows * cols for rows, cols in WRITTEN_SHAPES)
         if written and larger:
-            self.count, self.shapes = larger, WRITTEN_SHAPES
+            self.count, self.shapes, self.weight = larger, WRITTEN_SHAPES, WRITTEN_WEIGHT
 
     def __call__(self, boxes):
         """boxes float32 [K, 4] px -> the match of their close-ups with each text, cosine float64 [K, C], and finer boxes [K, 4].

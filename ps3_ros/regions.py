@@ -21,7 +21,6 @@ NMS_IOU = 0.5  # boxes that overlap more are one thing
 THRESHOLD_BETWEEN = 0.5  # a patch belongs to a region from here on between the background's match and the peak's
 FLAT_MATCH = 0.02  # cosine: where the peak rises less above the background, the match says nothing and the component stays whole
 SURROUNDINGS = (1.0, 1.5)  # a region is pooled as it is, and this much wider and higher: patches cut a small thing's edge off
-CLOSE_UP_WEIGHT = 0.5  # of a close-up's match beside the look's: it shows a thing as large as crops in training do (docs/notes/regions.md)
 RELEVANCE_WEIGHT = 0.05  # of the relevance logit beside the cosine: the selector saw the place with other eyes, the glance's and its own
 MAX_LOGIT = 10.0  # relevance is the sigmoid of a logit that was clamped to this (ps3.md, Stage 2)
 EPS_PX = 1e-3  # boxes are float32 pixels
@@ -71,7 +70,7 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
     look: encoder.Look, of at least one patch; relevance: float32 [g, g]; vectors: text embeddings of the labels, float32 [C, E], raw;
     token_embeddings: float32 [N, E], each token pooled alone; embed: function of a mask bool [R, N] that gives float32 [R, E].
     maps: float32 [C, g, g], the relevance of each label by itself, without a prior; None = `relevance` for all.
-    closer: close_up.Closer, which looks again at the best candidates: half of their match is then the close-up's.
+    closer: close_up.Closer, which looks again at the best candidates; its weight is the share of their match that is then the close-up's.
     canvas: look_canvas of the same, where it was made already.
     """
     settings, text = plan.settings, normalised(vectors)
@@ -89,7 +88,7 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
     if closer is not None and closer.count:
         again = suppress(boxes, scores.max(axis=1))[: closer.count]
         closely, boxes[again] = closer(boxes[again])
-        cosine[again] += CLOSE_UP_WEIGHT * (closely - cosine[again])
+        cosine[again] += closer.weight * (closely - cosine[again])
         scores = score(cosine)
     best = scores.max(axis=1)
     kept = suppress(boxes, best)[:MAX_REGIONS]
