@@ -58,14 +58,14 @@ def make_word_crops(bank: Bank, count: int, spread: float, model: Settings, rng:
         shown = _shown(where, shape, p)
         masks = _masks(covered, rng)
         keep = np.sort(np.argsort(-(covered + 2.0 * masks[3] + shown.any(1) + 0.1 * rng.random(len(covered))), kind="stable")[:KEPT])
-        grid = plan.grids[int(rng.integers(len(plan.grids)))]
-        s = plan.grids.index(grid)
+        s = int(rng.integers(len(plan.grids)))
+        grid = plan.grids[s]
         sides = zip(shape, (grid.rows, grid.cols), strict=True)
         row, col = (int(rng.integers(max(1, of - n + 1))) + np.minimum(np.arange(n), of - 1) for n, of in sides)
         patches[m], mask[m], letters[m] = every[keep], masks[:, keep], shown[keep]
         position[m] = plan.positions(s, (row[:, None] * grid.cols + col).reshape(-1)[keep])
         asks.append(sign.name)
-    member = np.array([np.isin(bank.names, ask) for ask in asks], bool).reshape(count, -1) if named else None
+    member = np.array([[ask == name for name in bank.names] for ask in asks], bool) if named else None
     return {
         "patches": torch.from_numpy(patches),
         "position": torch.from_numpy(position),
