@@ -146,8 +146,6 @@ def _looks(job: tuple[int, catalogue.NamedObject, int, int]) -> list[tuple[np.nd
         rgba = augment.dressed(words.cut_out(thing, rng, round(max(SIDE, TEXT_OVER * least)), colour), rng, thing.kind)
         place = PLACES[thing.place]
         said = [captions.caption(thing, rng, colour, place[rng.integers(len(place))], CAPTION_SIZE) for _ in range(CAPTIONS)]
-        alpha = rgba[..., 3:].astype(np.uint16)
-        premultiplied = np.concatenate([(rgba[..., :3] * alpha + 127) // 255, alpha], axis=2).astype(np.uint8)
         label = {
             "means": list(captions.means(thing, colour)),
             "texts": [text for text, _ in said],
@@ -155,8 +153,14 @@ def _looks(job: tuple[int, catalogue.NamedObject, int, int]) -> list[tuple[np.nd
             "group": thing.group,
             "core": thing.core and not least,
         }
-        made.append((premultiplied, label | ({"least": least} if least else {})))
+        made.append((premultiplied(rgba), label | ({"least": least} if least else {})))
     return made
+
+
+def premultiplied(rgba: np.ndarray) -> np.ndarray:
+    """Colours by their alpha, as `paste` takes them: uint8 [h, w, 4] in and out."""
+    alpha = rgba[..., 3:].astype(np.uint16)
+    return np.concatenate([(rgba[..., :3] * alpha + 127) // 255, alpha], axis=2).astype(np.uint8)
 
 
 def _scenery(job: tuple[int, int]) -> np.ndarray:

@@ -19,13 +19,12 @@ from ps3_ros.manifest import Settings
 from ps3_training.data import augment
 
 from . import losses
-from .batch import colour_jitter, lit
+from .crops import FRAME, covered_by, crop_tensors, jittered, magnified, patches_of, places, shows
 from .errors import TrainingError
 from .sprites import Bank, paste, scenery_crop
 from .supports import draw_support
 from .word_crops import make_word_crops
 
-FRAME = (2160, 3840)  # px, height and width: what positions and the squeeze of the selector's image are taken from
 ZOOM = 3.0  # how much a magnified crop is enlarged, at most
 NAMED_ROWS = 3  # of a crop's masks, the first: the object, a part of it, one token of it. The others are background
 
@@ -70,6 +69,8 @@ class WarmStartSettings:
         for name in ("camera", "magnified", "shaped", "context"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
+        if self.words < 0:
+            raise TrainingError(f"words is {self.words}; give how many crops of text signs a step shows, or 0")
         if not 0 <= self.supports <= 1 or self.support_tokens < 1:
             raise TrainingError(
                 f"supports and support_tokens are {self.supports} and {self.support_tokens}; give a share from 0 to 1, and 1 or more"
@@ -125,11 +126,6 @@ def _resized(sprite: np.ndarray, width: float, height: float) -> np.ndarray:
     return cv2.resize(sprite, size, interpolation=cv2.INTER_AREA if size[0] < sprite.shape[1] else cv2.INTER_LINEAR)
 
 
-def _jittered(pixels: np.ndarray, spread: float, model: Settings, rng: np.random.Generator) -> np.ndarray:
-    """uint8 [h, w, 3] -> float32 [3, h, w], normalised, with other light."""
-    return lit(pixels.transpose(2, 0, 1), model, *colour_jitter(spread, rng))
-
-
 def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
     p, count = model.patch, settings.crops
     plan = FramePlan.of(*FRAME, model)
@@ -161,14 +157,11 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         s = int(rng.choice(len(plan.grids), p=_scale_odds(len(plan.grids))))
         finest = s == len(plan.grids) - 1
         if settings.magnified and finest and rng.random() < settings.magnified:
-            image = _magnified(image, min(ZOOM, max(1.0, size / max(LEAST_PX, bank.least(drawn)))), rng)
+            image = magnified(image, min(ZOOM, max(1.0, size / max(LEAST_PX, bank.least(drawn)))), rng)
         elif settings.camera and finest and rng.random() < settings.camera:
             image = augment.photographed(image, rng)
-        values = _jittered(image, settings.colour_jitter, model, rng)
-        every = values.reshape(3, rows, p, cols, p).transpose(1, 3, 0, 2, 4).reshape(rows * cols, -1)
-        covered = (alpha.reshape(rows, p, cols, p) > 127).mean((1, 3)).reshape(-1)
-        grid = plan.grids[s]
-        row, col = (_line(length, of, rng) for length, of in ((rows, grid.rows), (cols, grid.cols)))
+        values = jittered(image, settings.colour_jitter, model, rng)
+        every, covered, around = patches_of(values, shape, p), covered_by(alpha, shape, p), places(plan, s, shape, rng)
         masks = np.zeros((mask.shape[1], len(covered)), bool)
         masks[: NAMED_ROWS + 1] = _masks(covered, rng)
         if support is not None:
@@ -176,37 +169,12 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
             for number, token in enumerate(rng.permutation(np.flatnonzero((covered == 0) & (shown > 0)))[:held]):
                 masks[NAMED_ROWS + 1 + number, token] = True
         keep = _kept(masks, kept, rng)
-        patches[m], mask[m] = every[keep], masks[:, keep]
-        position[m] = plan.positions(s, (row[:, None] * grid.cols + col[None]).reshape(-1)[keep])
+        patches[m], mask[m], position[m] = every[keep], masks[:, keep], around[keep]
         texts.append(text)
         asks.append(ask)
         means.append(meaning)
         named.append(bank.answers(drawn) if settings.named else [])
-    answers = np.array([[ask in meaning for ask in asks] for meaning in means], bool)
-    return {
-        "patches": torch.from_numpy(patches),
-        "position": torch.from_numpy(position),
-        "mask": torch.from_numpy(mask),
-        "has_row": torch.from_numpy(mask.any(-1)),
-        "texts": tuple(texts),
-        "answers": torch.from_numpy(answers),
-        "crop_names": torch.from_numpy(np.array(named, bool)),
-    }
-
-
-def _line(length: int, of: int, rng: np.random.Generator) -> np.ndarray:
-    """int64 [length]: rows or columns side by side somewhere among `of`; where these are fewer, the last one again."""
-    fits = min(length, of)
-    return int(rng.integers(of - fits + 1)) + np.minimum(np.arange(length), fits - 1)
-
-
-def _magnified(image: np.ndarray, most: float, rng: np.random.Generator) -> np.ndarray:
-    """The crop uint8 [h, w, 3] as a close-up shows it of a frame in which it is up to `most` times smaller."""
-    height, width = image.shape[:2]
-    smaller = np.exp(rng.uniform(0, np.log(most)))
-    size = max(1, round(width / smaller)), max(1, round(height / smaller))
-    taken = augment.photographed(cv2.resize(image, size, interpolation=cv2.INTER_AREA), rng)
-    return cv2.resize(taken, (width, height), interpolation=cv2.INTER_LINEAR)
+    return crop_tensors(patches, position, mask, texts, [[ask in meaning for ask in asks] for meaning in means], named)
 
 
 def _scale_odds(count: int) -> np.ndarray:
@@ -217,7 +185,7 @@ def _scale_odds(count: int) -> np.ndarray:
 
 def _masks(covered: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Share of each token that the object covers [n] -> bool [4, n]: the object, a part, one token, and one token beside it."""
-    inside = covered >= min(0.2, 0.6 * covered.max())
+    inside = shows(covered)
     tokens, free = np.flatnonzero(inside), np.flatnonzero(covered == 0)
     masks = np.zeros((4, len(covered)), bool)
     masks[0] = inside
@@ -268,7 +236,7 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
             centres.append((g, min(1, (y + h / 2) / side), min(1, (x + w / 2) / side)))
             own_boxes.append(box)
         things.append(here)
-        images[g] = _jittered(image, settings.colour_jitter, model, rng)
+        images[g] = jittered(image, settings.colour_jitter, model, rng)
     target = torch.zeros(len(texts), settings.mosaics, cells * cells, dtype=torch.bool)
     valid = torch.ones_like(target)
     for k, (ask, owner) in enumerate(zip(asks, owners, strict=True)):

@@ -16,10 +16,9 @@ from ps3_ros.frame import FramePlan
 from ps3_ros.manifest import Settings
 from ps3_training.data import augment, words
 
-from .batch import colour_jitter, lit
-from .sprites import Bank, paste, scenery_crop
+from .crops import FRAME, covered_by, crop_tensors, jittered, magnified, patches_of, places, shows
+from .sprites import Bank, paste, premultiplied, scenery_crop
 
-FRAME = (2160, 3840)  # px, height and width: what positions are taken from
 FILLS = (0.5, 0.95)  # share of a crop's rows or columns that the sign takes, whichever it takes more of
 NARROWER, ROLL = 0.75, 7.0  # a sign seen from the side is so much narrower at most; degrees it is turned by at most, either way
 SMALLER = 1.6  # how much a photographed crop is made smaller before, at most
@@ -34,7 +33,11 @@ LETTERS = tuple(f"the {'number' if c.isdigit() else 'letter'} {c}" for c in ALPH
 
 def spoken() -> set[str]:
     """Every caption that these crops need."""
-    return {*LETTERS, *(sign.name for sign in words.signs() if not sign.held_out)}
+    return {*LETTERS, *(sign.name for sign in _signs())}
+
+
+def _signs() -> list[words.TextSign]:
+    return [sign for sign in words.signs() if not sign.held_out]
 
 
 def make_word_crops(bank: Bank, count: int, spread: float, model: Settings, rng: np.random.Generator, named: bool) -> dict:
@@ -43,7 +46,7 @@ def make_word_crops(bank: Bank, count: int, spread: float, model: Settings, rng:
 
     spread: of the colours' jitter; named: whether crop_names [count, V] is wanted.
     """
-    signs = [sign for sign in words.signs() if not sign.held_out]
+    signs = _signs()
     p, plan = model.patch, FramePlan.of(*FRAME, model)
     patches = np.empty((count, KEPT, 3 * p * p), np.float32)
     position, mask = np.empty((count, KEPT), np.int64), np.zeros((count, ROWS, KEPT), bool)
@@ -52,30 +55,16 @@ def make_word_crops(bank: Bank, count: int, spread: float, model: Settings, rng:
     for m in range(count):
         sign = signs[rng.integers(len(signs))]
         image, alpha, shape, where = _photograph(bank, sign, p, rng)
-        values = lit(image.transpose(2, 0, 1), model, *colour_jitter(spread, rng))
-        every = values.reshape(3, shape[0], p, shape[1], p).transpose(1, 3, 0, 2, 4).reshape(shape[0] * shape[1], -1)
-        covered = (alpha.reshape(shape[0], p, shape[1], p) > 127).mean((1, 3)).reshape(-1)
+        every, covered = patches_of(jittered(image, spread, model, rng), shape, p), covered_by(alpha, shape, p)
         shown = _shown(where, shape, p)
         masks = _masks(covered, rng)
         keep = np.sort(np.argsort(-(covered + 2.0 * masks[3] + shown.any(1) + 0.1 * rng.random(len(covered))), kind="stable")[:KEPT])
-        s = int(rng.integers(len(plan.grids)))
-        grid = plan.grids[s]
-        sides = zip(shape, (grid.rows, grid.cols), strict=True)
-        row, col = (int(rng.integers(max(1, of - n + 1))) + np.minimum(np.arange(n), of - 1) for n, of in sides)
         patches[m], mask[m], letters[m] = every[keep], masks[:, keep], shown[keep]
-        position[m] = plan.positions(s, (row[:, None] * grid.cols + col).reshape(-1)[keep])
+        position[m] = places(plan, int(rng.integers(len(plan.grids))), shape, rng)[keep]
         asks.append(sign.name)
-    member = np.array([[ask == name for name in bank.names] for ask in asks], bool) if named else None
-    return {
-        "patches": torch.from_numpy(patches),
-        "position": torch.from_numpy(position),
-        "mask": torch.from_numpy(mask),
-        "has_row": torch.from_numpy(mask.any(-1)),
-        "texts": tuple(asks),
-        "answers": torch.from_numpy(np.array([[one == other for other in asks] for one in asks], bool)),
-        "crop_names": None if member is None else torch.from_numpy(member),
-        "letters": torch.from_numpy(letters),
-    }
+    names = [[ask == name for name in bank.names] for ask in asks] if named else None
+    answers = [[one == other for other in asks] for one in asks]
+    return crop_tensors(patches, position, mask, asks, answers, names) | {"letters": torch.from_numpy(letters)}
 
 
 def _photograph(bank: Bank, sign: words.TextSign, patch: int, rng: np.random.Generator) -> tuple:
@@ -91,9 +80,7 @@ def _photograph(bank: Bank, sign: words.TextSign, patch: int, rng: np.random.Gen
     height, width = shape[0] * patch, shape[1] * patch
     scale = float(rng.uniform(*FILLS)) * min(height / box[1], width / box[0])
     size = max(4, round(wide * scale)), max(4, round(high * scale))
-    alpha = rgba[..., 3:].astype(np.uint16)
-    sprite = np.concatenate([(rgba[..., :3] * alpha + 127) // 255, alpha], axis=2).astype(np.uint8)
-    sprite = cv2.resize(sprite, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    sprite = cv2.resize(premultiplied(rgba), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     turn = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), roll, 1.0)
     turned = round(box[0] * scale), round(box[1] * scale)
     turn[:, 2] += (turned[0] - size[0]) / 2, (turned[1] - size[1]) / 2
@@ -107,10 +94,7 @@ def _photograph(bank: Bank, sign: words.TextSign, patch: int, rng: np.random.Gen
     if rng.random() < BLURRED:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.0)))
     if rng.random() < PHOTOGRAPHED:
-        smaller = np.exp(rng.uniform(0, np.log(max(1.0, min(SMALLER, EM * by[0] / LEAST_LETTER)))))
-        less = max(1, round(width / smaller)), max(1, round(height / smaller))
-        image = augment.photographed(cv2.resize(image, less, interpolation=cv2.INTER_AREA), rng)
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        image = magnified(image, max(1.0, min(SMALLER, EM * by[0] / LEAST_LETTER)), rng)
     return image, laid, shape, [(c, *at) for (c, _, _), at in zip(where, middles.T, strict=True)]
 
 
@@ -127,7 +111,7 @@ def _shown(where: list, shape: tuple[int, int], patch: int) -> np.ndarray:
 def _masks(covered: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Share of each token that the sign covers [n] -> bool [ROWS, n]."""
     masks = np.zeros((ROWS, len(covered)), bool)
-    masks[0] = covered >= min(0.2, 0.6 * covered.max())
+    masks[0] = shows(covered)
     masks[1] = masks[0] & (rng.random(len(covered)) < 0.9)
     if not masks[1].any():
         masks[1] = masks[0]

@@ -9,7 +9,10 @@ import torch
 from ps3_ros.close_up import WRITTEN_SHAPES
 from ps3_training import sprites, warm_batch, warm_start, word_crops
 from ps3_training.data import words
+from ps3_training.errors import TrainingError
 from ps3_training.model import settings_of
+
+from .learning import learn
 
 
 @pytest.fixture
@@ -75,13 +78,11 @@ def test_a_batch_with_words_teaches_letters(tiny_model, bank, sentences):
     made = warm_batch.make_warm_batch(bank, settings, cut, np.random.default_rng(3))
     alone = warm_batch.make_warm_batch(bank, replace(settings, words=0), cut, np.random.default_rng(3))
     assert torch.equal(made.patches, alone.patches) and alone.words is None  # the others are drawn as without them
-    optimizer = torch.optim.AdamW([p for p in tiny_model.parameters() if p.requires_grad], lr=2e-3)
-    first = None
-    for _ in range(30):
-        parts = warm_start.warm_loss(tiny_model, made, sentences, settings)
-        first = first or {name: float(value.detach()) for name, value in parts.items()}
-        optimizer.zero_grad()
-        parts["total"].backward()
-        optimizer.step()
-    assert float(parts["letters"].detach()) < 0.7 * first["letters"] and float(parts["letters_top1"]) > first["letters_top1"]
-    assert float(parts["words"].detach()) < 0.7 * first["words"]
+    first, last = learn(tiny_model, lambda: warm_start.warm_loss(tiny_model, made, sentences, settings), 30)
+    assert last["letters"] < 0.7 * first["letters"] and last["letters_top1"] > first["letters_top1"]
+    assert last["words"] < 0.7 * first["words"]
+
+
+def test_a_number_of_crops_that_cannot_be():
+    with pytest.raises(TrainingError, match="words is -1; give"):
+        warm_batch.WarmStartSettings(words=-1)
