@@ -19,7 +19,7 @@ from .selection import Guide, Selection, combine_prior, fine_relevance, select, 
 from .still import Still
 from .text import TextVectors, check_query, split_choices
 from .together import choose_together
-from .wording import asks_for_words
+from .wording import words_asked
 
 MAX_LOOKS = 256  # a 16384 px frame has fewer patches than that many looks of any sensible bundle
 
@@ -226,7 +226,7 @@ class Asker:
             embed = lambda mask: self.encoder.embed(look, mask)  # noqa: E731
             vectors, relevance = question.vectors.text, question.relevance
             encode = partial(question.seen.encode_close_ups, together=question.further)  # those are for answers that cost little
-            closer = Closer(self.encoder, glance, vectors, close_ups, encode, asks_for_words(labels, self.settings))
+            closer = Closer(self.encoder, glance, vectors, close_ups, encode, words_asked(labels, self.settings))
             canvas = look_canvas(look, glance.plan, vectors, embeddings)
             maps, plan = question.maps, glance.plan
             regions, by_label = find_regions(look, plan, relevance, vectors, labels, embeddings, embed, maps, closer, canvas)

@@ -12,15 +12,20 @@ import cv2
 import numpy as np
 
 from .encoder import Look
+from .reading import spelled
 from .regions import FLAT_MATCH, THRESHOLD_BETWEEN, inside
 from .selection import Selection, normalised
 
 SIDE = 5  # patches along a close-up of a square box
 SHAPES = ((SIDE, SIDE), (4, 6), (6, 4), (3, 8), (8, 3), (2, 12), (12, 2))  # rows and columns; none has more than SIDE^2 patches
 WRITTEN_SHAPES = ((7, 6), (6, 8), (5, 9), (4, 12), (3, 16))  # for written words: larger, and fewer, so that letters can be read
-MARGIN = 1.5  # what it shows, as a multiple of the box's sides: some surroundings
+MARGIN, WRITTEN_MARGIN = 1.5, 1.2  # what it shows, as a multiple of the box's sides: some surroundings
 WEIGHT = 0.5  # of a close-up's match beside the look's: it shows a thing as large as crops in training do (docs/notes/regions.md)
 WRITTEN_WEIGHT = 0.75  # for written words: letters are read in close-ups, hardly in looks
+READING, SURE = (
+    0.03,
+    4.0,
+)  # of a close-up's match: a standard deviation that it spells the words better than others (reading.py); most of them
 LEAST_PX = 12.0  # of a box's sides: below, a close-up would show nothing but interpolation
 SHARE = 5  # close-ups take at most the fifth part of a look's patches
 OVERSAMPLING = 4  # a larger window is first thinned to so many pixels a pixel of the close-up: its cost must not grow with the box
@@ -38,15 +43,15 @@ def shape_of(width, height, shapes=SHAPES):
     return min(shapes, key=lambda shape: max(width / shape[1], height / shape[0]))
 
 
-def close_look(encoder, glance, boxes, encode=None, shapes=SHAPES):
-    """Close-ups of the boxes, float32 [K, 4] px, on grids of `shapes`: (Look of their tokens, one close-up after the other, each row-major;
-    their own shapes, a list of K (rows, columns)).
+def close_look(encoder, glance, boxes, encode=None, written=False):
+    """Close-ups of the boxes, float32 [K, 4] px: (Look of their tokens, one close-up after the other, each row-major; their shapes, a list
+    of K (rows, columns)). written: larger ones, for written words.
 
     The Look's selection is empty, as these are no patches of a scale. encode: encode_close_ups with its first two arguments given, or what
     knows some of them already (Seen.encode_close_ups); None = all are encoded, each by itself.
     """
     encode = partial(encode_close_ups, encoder, glance) if encode is None else encode
-    patches, position, places, own_shapes = zip(*(close_up(glance.frame, glance.plan, box, shapes) for box in boxes), strict=True)
+    patches, position, places, own_shapes = zip(*(close_up(glance.frame, glance.plan, box, written) for box in boxes), strict=True)
     tokens = encode(boxes, [normalise(some, encoder.settings) for some in patches], position, places)
     return Look(np.concatenate(tokens), Selection.none(glance.plan), np.concatenate(places), {}), list(own_shapes)
 
@@ -67,17 +72,19 @@ def encode_close_ups(encoder, glance, boxes, patches, position, places, together
     return np.split(tokens[0], np.cumsum([len(each) for each in places])[:-1]) if together else tokens
 
 
-def close_up(frame, plan, box, shapes=SHAPES):
-    """One box -> uint8 [n, 3, p, p] RGB, position int64 [n], the patches' own boxes float32 [n, 4] in source px, and its shape (rows,
-    columns), of which n is the product.
+def close_up(frame, plan, box, written=False):
+    """One box, and whether it is for written words -> uint8 [n, 3, p, p] RGB, position int64 [n], the patches' own boxes float32 [n, 4] in
+    source px, and its shape (rows, columns), of which n is the product.
 
     Beyond the frame's edge its last pixels go on. Positions are those of the scale whose patches are nearest in size, around the box.
     """
     settings, patch = plan.settings, plan.settings.patch
     centre = (np.asarray(box[:2], np.float64) + box[2:]) / 2
     width, height = (max(LEAST_PX, float(v)) for v in (box[2] - box[0], box[3] - box[1]))
-    shape = shape_of(width, height, shapes)
-    size = MARGIN * max(height / shape[0], width / shape[1])  # px of the frame that one patch shows, a side
+    shape = shape_of(width, height, WRITTEN_SHAPES if written else SHAPES)
+    size = (WRITTEN_MARGIN if written else MARGIN) * max(
+        height / shape[0], width / shape[1]
+    )  # px of the frame that one patch shows, a side
     sides = [max(1, round(size * count)) for count in shape]
     top, left = (int(round(c - side / 2)) for c, side in zip(centre[::-1], sides, strict=True))
     step = max(1, int(size / (OVERSAMPLING * patch)))
@@ -111,34 +118,44 @@ def normalise(patches, settings):
 
 class Closer:
     """Close-ups for one question. vectors: its text embeddings [C, E], raw; count: of how many candidates; encode: as close_look takes it;
-    written: whether it asks for written words, which take fewer and larger ones of no more patches in all; weight: of their match beside
-    the look's; patches: used until now."""
+    words: for each label those that are to be read, or None (wording.words_asked): they take fewer and larger close-ups of no more patches
+    in all; weight: of their match beside the look's; patches: used until now."""
 
-    def __init__(self, encoder, glance, vectors, count, encode=None, written=False):
+    def __init__(self, encoder, glance, vectors, count, encode=None, words=()):
         self.encoder, self.glance, self.text, self.count, self.patches = encoder, glance, normalised(vectors), count, 0
-        self.encode, self.shapes, self.weight = encode, SHAPES, WEIGHT
+        self.encode, self.weight = encode, WEIGHT
         larger = count * SIDE * SIDE // max(rows * cols for rows, cols in WRITTEN_SHAPES)
-        if written and larger:
-            self.count, self.shapes, self.weight = larger, WRITTEN_SHAPES, WRITTEN_WEIGHT
+        self.words = words if larger and any(words) else ()
+        if self.words:
+            self.count, self.weight = larger, WRITTEN_WEIGHT
 
     def __call__(self, boxes):
         """boxes float32 [K, 4] px -> the match of their close-ups with each text, cosine float64 [K, C], and finer boxes [K, 4].
 
-        The match is that of the patches inside the box, pooled; a finer box is the mean of the box and of the one that the match draws.
+        The match is that of the patches inside the box, pooled; for words that are read, more or less by how well they are spelled there. A
+        finer box is the mean of the box and of the one that the match draws.
         """
-        look, shapes = close_look(self.encoder, self.glance, boxes, self.encode, self.shapes)
+        look, shapes = close_look(self.encoder, self.glance, boxes, self.encode, bool(self.words))
         self.patches += len(look.tokens)
         split = np.cumsum([rows * cols for rows, cols in shapes])[:-1]
         own = np.split(np.arange(len(look.tokens)), split)
         mask = np.zeros((len(boxes), len(look.tokens)), bool)
         for k, box in enumerate(boxes):
             mask[k, own[k]] = inside(look.boxes[own[k]], box[None])[0]
-        cosine = normalised(self.encoder.embed(look, mask)) @ self.text.T
-        match = (normalised(self.encoder.embed_tokens(look)) @ self.text.T).max(axis=1)
-        each = zip(own, shapes, boxes, strict=True)
+        cosine = (normalised(self.encoder.embed(look, mask)) @ self.text.T).astype(np.float64)
+        alone = normalised(self.encoder.embed_tokens(look))
+        match = (alone @ self.text.T).max(axis=1)
+        each = list(zip(own, shapes, boxes, strict=True))
+        if self.words and self.encoder.settings.reads:
+            letters = alone @ normalised(self.encoder.letters).T
+            cosine += READING * np.array([self._read(letters[at], look.boxes[at], shape, box) for at, shape, box in each])
         drawn = np.array([drawn_box(match[at].reshape(shape), look.boxes[at], box) for at, shape, box in each], np.float32)
         limits = np.array([self.glance.plan.width, self.glance.plan.height] * 2, np.float32)
-        return cosine.astype(np.float64), np.clip((boxes + drawn) / 2, 0, limits)
+        return cosine, np.clip((boxes + drawn) / 2, 0, limits)
+
+    def _read(self, letters, places, shape, box):
+        """How well each label's words are spelled on one close-up, a list of C, 0 for a label without words."""
+        return [np.clip(spelled(letters, places, shape, box, words), -SURE, SURE) if words else 0.0 for words in self.words]
 
 
 def drawn_box(match, places, box):

@@ -1,6 +1,7 @@
 """The three stages over a backend: a costly glance once a frame, then relevance and looks as often as there are questions."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 
 import numpy as np
@@ -9,6 +10,7 @@ from .backends import open_backend
 from .bundle import Bundle, load_bundle
 from .errors import BackendError
 from .frame import Frame, FramePlan, cut_patches, frame_images
+from .reading import LETTERS
 from .selection import Selection, relevance_map
 from .text import TextEncoder, TextVectors
 
@@ -62,6 +64,12 @@ class Encoder:
         start = perf_counter()
         vectors = self.text_encoder(queries)
         return TextVectors(vectors["text"], vectors["prompt"], vectors.get("prompt_aux"), _ms(start))
+
+    @cached_property
+    def letters(self):
+        """Text embeddings of reading.LETTERS, raw: float32 [36, E]. Encoded when they are first needed."""
+        texts = [self.text_encoder([letter])["text"] for letter in LETTERS]  # one by one, so that no engine's batch is too small for them
+        return np.concatenate(texts)
 
     def glance(self, frame, still=None):
         """Stage 1 and the selector's features of a frame. still: still.Still, which gives a graph's last outputs for the same image."""

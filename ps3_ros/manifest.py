@@ -14,7 +14,7 @@ RESAMPLINGS = ("bicubic", "area")
 PRECISIONS = ("fp32", "fp16", "int8")  # of the matrix products; everything else is float32 in all of them
 DTYPES = ("float32", "float16", "int64", "bool")
 OPTIONAL = ("parity", "made_with", "quantization", "gate", "drift", "engines")
-LATER_SETTINGS = ("fine_selection", "close_ups", "plain_words", "background")  # absent where they say nothing, as in older bundles
+LATER_SETTINGS = ("fine_selection", "close_ups", "plain_words", "reads", "background")  # absent where they say nothing, as in older bundles
 MAX_CLOSE_UPS = 24  # as many candidates are scored
 
 
@@ -47,6 +47,7 @@ class Settings:
     fine_selection: bool = False  # patches are chosen by fine_relevance_map, not by cells (selection.py)
     close_ups: int = 0  # candidates of a full look that get a close-up (close_up.py)
     plain_words: bool = False  # of a question, only the words that name the thing are read (wording.py)
+    reads: bool = False  # its tokens know letters: written words are spelled in close-ups (reading.py)
     background: tuple = ()  # E floats, or none: a text's product with it is taken off its matches (regions.py)
 
     def __post_init__(self):
@@ -228,7 +229,7 @@ def _settings(data):
         _fail("settings.heads", ints["heads"], f"a divisor of dim {ints['dim']}")
     if len({v > 0 for v in aux.values()}) != 1:
         _fail("settings.aux_size, aux_grid, aux_dim", list(aux.values()), "all zero (no auxiliary branch) or none zero")
-    for name in ("fixed_length", "fine_selection", "plain_words"):
+    for name in ("fixed_length", "fine_selection", "plain_words", "reads"):
         if not isinstance(data.get(name, False), bool):
             _fail(f"settings.{name}", data[name], "true or false")
     background = _list(data.get("background", ()), "settings.background")
@@ -252,6 +253,7 @@ def _settings(data):
         fine_selection=data.get("fine_selection", False),
         close_ups=_int(data.get("close_ups", 0), "settings.close_ups", 0, MAX_CLOSE_UPS),
         plain_words=data.get("plain_words", False),
+        reads=data.get("reads", False),
         background=tuple(_number(v, "settings.background") for v in background),
     )
 

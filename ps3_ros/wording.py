@@ -39,6 +39,7 @@ _ASKING = re.compile(
             r"(?:is|are|was|were|there|here|this|that|these|those|it)(?:'s| is| are| was| were| there)+",
             r"(?:where|whether|if)",
             rf"{_DOING}(?: {_ON_THE_WAY})* {_DETERMINER}",
+            r"(?:any |some |each )?one of (?:the|these|those|my|our)(?: (?:two|three|four|five|six|several|many|few|other))?",
             _DETERMINER,
             r"(?:picture|photo|photograph|image)s? of",
         ]
@@ -57,6 +58,15 @@ _WHERE = re.compile(
     r" (?:the|this|that|my|your|our|a|an|something|it|top|bottom|upper|lower|front|back|middle|centre|center)\b"
     r"(?! (?:left|right) (?:sign|plate|arrow)s?\b)"  # "pass on the right sign"
     r"|to the (?:left|right)\b|(?:far away|close by|nearby|in front|low in|high in|together)\b)",
+    re.IGNORECASE,
+)
+# What a sentence goes on with after the thing: "my keys must be somewhere, try and find them", "the mug that has the kettle beside it".
+_GOING_ON = re.compile(
+    r"(?:,? (?:must|should|might|may|could|has to|have to|ought to|seems? to|appears? to|used to) (?:be|have)\b"
+    r"|, (?:please |and |so |but |then |just )*(?:try|go|bring|get|fetch|take|find|look|search|tell|show|let|help|point|drive|check"
+    r"|can you|could you|would you|will you)\b"
+    r"| (?:that|which) (?:has|have) .+ (?:as (?:its|a) neighbou?rs?|(?:next to|beside|near|behind|in front of|above|below) (?:it|them))$"
+    r"| (?:that|which) (?:is|are|stands?|sits?|lies?|hangs?)$)",
     re.IGNORECASE,
 )
 _SIZE = re.compile(
@@ -115,9 +125,9 @@ def written(query):
     return _capitals(asked)
 
 
-def asks_for_words(labels, settings):
-    """Whether one of a question's labels is written words, for a bundle of these manifest settings."""
-    return settings.plain_words and any(written(label) for label in labels)
+def words_asked(labels, settings):
+    """For each of a question's labels the words that it says are written, or None; for a bundle of these manifest settings."""
+    return tuple(written(label) if settings.plain_words else None for label in labels)
 
 
 def _capitals(asked):
@@ -154,9 +164,10 @@ def plain(query):
         return SAYS + said
     words, _ = _without_asking(words)
     words = _without_ending(words)
-    where = _WHERE.search(words)
-    if where and where.start() and not _told_apart(words[: where.start()]):
-        words = words[: where.start()]
+    for clause in (_GOING_ON, _WHERE, _GOING_ON):  # the last: "the mug that is" of "the mug that is on the shelf"
+        found = clause.search(words)
+        if found and found.start() and not _told_apart(words[: found.start()]):
+            words = words[: found.start()]
     size = _SIZE.match(words)
     if size and not _told_apart(words):
         words = words[size.end() :]

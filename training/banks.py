@@ -78,7 +78,7 @@ class Banks:
                 raise TrainingError(f"{folder} could not be made: its process ended with {maker.exitcode}, and what it said stands above")
         bank = make_bank(folder, self.each, seed=seed, **self.more)
         self.sentences.add((text for label in bank.labels for text in label["texts"]), quiet=ahead)
-        self.sentences.add({*bank.names, *spoken()}, quiet=ahead)
+        self.sentences.add({*bank.names, *spoken(bank.names)}, quiet=ahead)
         return bank
 
 

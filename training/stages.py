@@ -57,7 +57,7 @@ def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) 
         banks = _banks(settings, sentences, loop.steps)
     sentences = _kept_by_first(sentences)
     cut = settings_of(model.config)
-    glance_of_step = _glances(settings, cut) if batch.context else None
+    glance_of_step = _glances(settings, cut) if batch.sees else None
 
     def make(step: int) -> tuple:
         glance = None if glance_of_step is None else glance_of_step(step)

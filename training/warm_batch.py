@@ -46,6 +46,9 @@ class WarmStartSettings:
     shaped: float = 0.0  # of crops on as many rows and columns of patches as a close-up of the object has; the others are square
     context: float = 0.0  # of crops that see the keys and values of a frame's glance, as a look does: in the warm start of a cached frame's
     words: int = 0  # crops of text signs beside these, each as large as a close-up for written words (word_crops.py)
+    words_context: float = 0.0  # of those that see a glance
+    words_weight: float = 1.0  # of their phrases
+    letters_weight: float = 1.0  # of what their tokens are told, the letters on them
     mosaics: int = 6
     mosaic_cells: int = 8  # low-res cells a side of a mosaic
     objects: int = 14  # a mosaic
@@ -61,12 +64,17 @@ class WarmStartSettings:
         """Whether a batch comes with the bank's names."""
         return bool(self.names_weight or self.absent_weight)
 
+    @property
+    def sees(self) -> bool:
+        """Whether any crop sees a glance."""
+        return bool(self.context or self.words and self.words_context)
+
     def __post_init__(self) -> None:
         if self.tokens and self.tokens < NAMED_ROWS + self.support_tokens:
             raise TrainingError(f"tokens is {self.tokens}; give {NAMED_ROWS + self.support_tokens} or more, or 0 for all of a crop's")
         if self.shaped and self.side != SIDE:
             raise TrainingError(f"shaped is {self.shaped} where side is {self.side}; close-ups have {SIDE} patches a side: give that, or 0")
-        for name in ("camera", "magnified", "shaped", "context"):
+        for name in ("camera", "magnified", "shaped", "context", "words_context"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
         if self.words < 0:

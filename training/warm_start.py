@@ -8,13 +8,13 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from ps3_ros.reading import LETTERS
 from ps3_training.model import PS3
 from ps3_training.model.text import TextOutput
 
 from . import losses
 from .sentences import Sentences
 from .warm_batch import NAMED_ROWS, WarmBatch, WarmStartSettings
-from .word_crops import LETTERS
 
 
 def warm_loss(
@@ -23,16 +23,16 @@ def warm_loss(
     """`match` (regions of crops against all captions; `words`: the part of it that is text signs') and `selector` (the ConvNet's maps of
     mosaics), and their sum `total`.
 
-    kv [L, 2, F, h, n0, D/h]: keys and values of the glances at F frames, for settings.context of the crops; None: no crop sees any.
+    kv [L, 2, F, h, n0, D/h]: keys and values of the glances at F frames, for the share of the crops that sees one; None: no crop does.
     """
     v = model.vision_model
     names = model.text_model.project(sentences.of(batch.names)) if batch.names else None
-    match, top1, _ = _crops_loss(model, batch, sentences, settings, names, kv)
+    match, top1, _ = _crops_loss(model, batch, sentences, settings, settings.context, names, kv)
     more = {}
     if batch.words is not None:
-        more["words"], more["words_top1"], tokens = _crops_loss(model, batch.words, sentences, settings, names, kv)
+        more["words"], more["words_top1"], tokens = _crops_loss(model, batch.words, sentences, settings, settings.words_context, names, kv)
         more["letters"], more["letters_top1"] = _letters_loss(model, batch.words, sentences, tokens)
-        match = match + more["words"] + more["letters"]
+        match = match + settings.words_weight * more["words"] + settings.letters_weight * more["letters"]
     more["top1"] = top1
     if not len(batch.mosaics):  # the crops alone, as for a model without the auxiliary branch
         zero = torch.zeros(())
@@ -53,12 +53,18 @@ def warm_loss(
 
 
 def _crops_loss(
-    model: PS3, batch: WarmBatch, sentences: Sentences, settings: WarmStartSettings, names: TextOutput | None, kv: torch.Tensor | None
+    model: PS3,
+    batch: WarmBatch,
+    sentences: Sentences,
+    settings: WarmStartSettings,
+    context: float,
+    names: TextOutput | None,
+    kv: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(loss of the crops' regions against all captions and names, part of the regions whose own caption comes first, tokens [M, n, D])."""
     v = model.vision_model
     count, rows, _ = batch.mask.shape
-    tokens = _looked(v, batch, 0 if kv is None else round(settings.context * count), kv)
+    tokens = _looked(v, batch, 0 if kv is None else round(context * count), kv)
     embedding = v.pool(tokens, batch.mask).flatten(0, 1)
     image = torch.arange(count).repeat_interleave(rows)
     background = torch.arange(rows).repeat(count) >= NAMED_ROWS

@@ -7,6 +7,8 @@ is told the letters whose middle lies on it, each by the caption "the letter e":
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ import torch
 from ps3_ros.close_up import WRITTEN_SHAPES, shape_of
 from ps3_ros.frame import FramePlan
 from ps3_ros.manifest import Settings
+from ps3_ros.reading import ALPHABET, LETTERS
 from ps3_training.data import augment, words
 
 from .crops import FRAME, covered_by, crop_tensors, jittered, magnified, patches_of, places, shows
@@ -24,20 +27,23 @@ NARROWER, ROLL = 0.75, 7.0  # a sign seen from the side is so much narrower at m
 SMALLER = 1.6  # how much a photographed crop is made smaller before, at most
 LEAST_LETTER = 7.0  # px, in what the camera saw
 EM = 32  # px a letter that signs are drawn at
-KEPT = 32  # tokens of a crop, those that the sign covers most first
+KEPT = min(rows * cols for rows, cols in WRITTEN_SHAPES)  # tokens of a crop, those that the sign covers most first
 ROWS = 4  # masks of a crop, as warm_batch.py has them: the sign, most of it, nothing, one token beside it
 BLURRED, PHOTOGRAPHED = 0.2, 0.6  # shares of crops
-ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
-LETTERS = tuple(f"the {'number' if c.isdigit() else 'letter'} {c}" for c in ALPHABET)  # captions of single tokens
+INVENTED = 4000  # phrases that no frame shows
+NEW_WORDS = 0.5  # share of crops with one of these: whoever knows the frames' phrases by their look cannot read yet
 
 
-def spoken() -> set[str]:
-    """Every caption that these crops need."""
-    return {*LETTERS, *(sign.name for sign in _signs())}
+def spoken(names: tuple[str, ...]) -> set[str]:
+    """Every caption that these crops need. names: of the bank."""
+    return {*LETTERS, *(sign.name for kind in _signs(tuple(names)) for sign in kind)}
 
 
-def _signs() -> list[words.TextSign]:
-    return [sign for sign in words.signs() if not sign.held_out]
+@lru_cache(maxsize=2)
+def _signs(names: tuple[str, ...]) -> tuple[tuple[words.TextSign, ...], tuple[words.TextSign, ...]]:
+    """(the signs that frames show, invented ones of the bank's other words)."""
+    shown = tuple(sign for sign in words.signs() if not sign.held_out)
+    return shown, words.invented(names, INVENTED)
 
 
 def make_word_crops(bank: Bank, count: int, spread: float, model: Settings, rng: np.random.Generator, named: bool) -> dict:
@@ -46,20 +52,21 @@ def make_word_crops(bank: Bank, count: int, spread: float, model: Settings, rng:
 
     spread: of the colours' jitter; named: whether crop_names [count, V] is wanted.
     """
-    signs = _signs()
+    shown, invented = _signs(tuple(bank.names))
     p, plan = model.patch, FramePlan.of(*FRAME, model)
     patches = np.empty((count, KEPT, 3 * p * p), np.float32)
     position, mask = np.empty((count, KEPT), np.int64), np.zeros((count, ROWS, KEPT), bool)
     letters = np.zeros((count, KEPT, len(ALPHABET)), bool)
     asks = []
     for m in range(count):
+        signs = invented if rng.random() < NEW_WORDS else shown
         sign = signs[rng.integers(len(signs))]
         image, alpha, shape, where = _photograph(bank, sign, p, rng)
         every, covered = patches_of(jittered(image, spread, model, rng), shape, p), covered_by(alpha, shape, p)
-        shown = _shown(where, shape, p)
+        seen = _shown(where, shape, p)
         masks = _masks(covered, rng)
-        keep = np.sort(np.argsort(-(covered + 2.0 * masks[3] + shown.any(1) + 0.1 * rng.random(len(covered))), kind="stable")[:KEPT])
-        patches[m], mask[m], letters[m] = every[keep], masks[:, keep], shown[keep]
+        keep = np.sort(np.argsort(-(covered + 2.0 * masks[3] + seen.any(1) + 0.1 * rng.random(len(covered))), kind="stable")[:KEPT])
+        patches[m], mask[m], letters[m] = every[keep], masks[:, keep], seen[keep]
         position[m] = places(plan, int(rng.integers(len(plan.grids))), shape, rng)[keep]
         asks.append(sign.name)
     names = [[ask == name for name in bank.names] for ask in asks] if named else None

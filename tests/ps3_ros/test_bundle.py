@@ -134,6 +134,7 @@ BAD_SETTINGS = [
     ("context_length", 0, "context_length"),
     ("pad_id", -1, "pad_id"),
     ("plain_words", "yes", "true or false"),
+    ("reads", 1, "true or false"),
     ("background", [0.5, 0.25], "embed_dim = 64"),
     ("background", ["0"] * 64, "finite number"),
     ("background", 0.5, "a list"),

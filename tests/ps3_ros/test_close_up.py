@@ -183,14 +183,31 @@ def test_written_words_have_fewer_and_larger_ones_within_the_same_budget(bundle,
     assert asker.ask("exit | entrance sign").patches_used <= 256
 
 
+def test_where_letters_are_known_written_words_are_read(bundle, frame, tmp_path):
+    folder = shutil.copytree(bundle, tmp_path / "bundle")
+    manifest = load_bundle(folder).manifest
+    settings = replace(manifest.settings, plain_words=True)
+    answers = {}
+    for reads in (False, True):
+        write_manifest(folder, replace(manifest, settings=replace(settings, reads=reads)))
+        asker = Asker(folder, threads=1, clock=lambda: 0)
+        asker.set_frame(frame)
+        answers[reads] = [asker.ask(query) for query in ("a mug", 'a sign with "exit" on it', "exit | mug")]
+        assert ("letters" in vars(asker.encoder)) == reads  # encoded for the first words, and kept
+    for deaf, reading in zip(*answers.values(), strict=True):
+        moved = [abs(b.score - a.score) for a, b in zip(deaf.regions, reading.regions, strict=False)]
+        assert (max(moved) > 0) == ("exit" in deaf.query and "|" not in deaf.query), deaf.query
+        assert deaf.patches_used == reading.patches_used
+
+
 def test_a_place_has_both_kinds(bundle, frame):
     asker = Asker(bundle, threads=1, share_looks=True)
     asker.set_frame(frame)
     asker.ask("a mug")
     seen, box = asker._seen, np.array([[400, 300, 520, 340]], np.float32)
-    for shapes in (SHAPES, WRITTEN_SHAPES, SHAPES):
-        look, own = close_look(asker.encoder, asker.glance, box, seen.encode_close_ups, shapes)
-        fresh, _ = close_look(asker.encoder, asker.glance, box, None, shapes)
+    for written, shapes in ((False, SHAPES), (True, WRITTEN_SHAPES), (False, SHAPES)):
+        look, own = close_look(asker.encoder, asker.glance, box, seen.encode_close_ups, written)
+        fresh, _ = close_look(asker.encoder, asker.glance, box, None, written)
         assert own[0] in shapes and np.allclose(look.tokens, fresh.tokens, atol=1e-5)
 
 

@@ -34,6 +34,18 @@ CASES = [
     ("the clock on the shelf", "clock"),
     ("the rose to the left of the pen", "rose"),
     ("speed limit 80 sign at the top right", "speed limit 80 sign"),
+    ("my keys must be somewhere in here, help me find them", "keys"),
+    ("the remote should be on the sofa", "remote"),
+    ("our red van has to be parked nearby", "red van"),
+    ("the screwdriver, can you fetch it?", "screwdriver"),
+    ("one of the three dogs", "dogs"),
+    ("point at one of these traffic lights", "traffic lights"),
+    ("the mug that has the kettle beside it", "mug"),
+    ("a bottle which has a jar as its neighbour", "bottle"),
+    ("the clock that hangs on the wall", "clock"),
+    ("a car that has two doors", "car that has two doors"),  # which car, by what it has
+    ("a must-have", "must-have"),
+    ("a salt, pepper and oil rack", "salt, pepper and oil rack"),
     ("the mug with a blue handle", "mug with a blue handle"),
     ("text on the billboard", "text on the billboard"),  # which text is told by where it is
     ("a man in a red coat", "man in a red coat"),  # which man, by what he wears

@@ -83,6 +83,48 @@ def test_a_batch_with_words_teaches_letters(tiny_model, bank, sentences):
     assert last["words"] < 0.7 * first["words"]
 
 
+def test_invented_phrases_have_known_words_and_no_held_out_one():
+    names = ("red stop light", "tea kettle", "hydrant", "sign that says bus stop", "gingerbread-man", "vw")
+    signs = words.invented(names, 60)
+    assert len(signs) == 60 and signs == words.invented(names, 60) and list(signs) == sorted(signs, key=lambda sign: sign.name)
+    held_out = {word for sign in words.signs() if sign.held_out for word in sign.words.lower().split()}
+    said = {word for sign in signs for word in sign.words.lower().split() if not word.isdigit()}
+    assert said == {"red", "stop", "light", "tea", "kettle", "hydrant", "sign", "that", "says", "bus"} - held_out
+    assert all(sign.name == f"sign that says {sign.words.lower()}" and words.is_text(sign) for sign in signs)
+    assert not {sign.name for sign in signs} & {sign.name for sign in words.signs()}
+    assert words.invented((), 5) == ()
+    assert len(words.invented(("mug",), 500)) < 500  # as many as there are
+
+
+def test_half_of_the_crops_say_what_no_frame_does(tiny_model):
+    label = {"means": ["tea kettle"], "texts": ["tea kettle"], "asks": ["tea kettle"], "group": "kettle", "core": True}
+    grey = np.full((1, 300, 400, 3), 120, np.uint8)
+    bank = sprites.Bank(np.full((900, 4), 255, np.uint8), np.full((1, 2), 30, np.int32), np.zeros(1, np.int64), (label,), grey)
+    made = word_crops.make_word_crops(bank, 60, 0.0, settings_of(tiny_model.config), np.random.default_rng(3), named=False)
+    shown = {sign.name for sign in words.signs()}
+    assert 15 < sum(text in shown for text in made["texts"]) < 45
+    assert set(made["texts"]) <= word_crops.spoken(bank.names)
+
+
+def test_crops_of_signs_see_a_glance_by_a_share_of_their_own(tiny_model, bank, sentences):
+    cut = settings_of(tiny_model.config)
+    blind = warm_batch.WarmStartSettings(crops=2, side=4, smallest=20, largest=40, mosaics=0, words=4)
+    seeing = replace(blind, words_context=1.0)
+    assert seeing.sees and not blind.sees and not replace(seeing, words=0).sees
+    made = warm_batch.make_warm_batch(bank, seeing, cut, np.random.default_rng(3))
+    side = cut.scales[0]
+    kv = tiny_model.vision_model.glance(torch.rand(1, 3, side, side)).kv
+    with torch.no_grad():
+        without, of_none, of_all = (
+            warm_start.warm_loss(tiny_model, made, sentences, settings, seen)
+            for settings, seen in ((seeing, None), (blind, kv), (seeing, kv))
+        )
+    assert without["words"] == of_none["words"] != of_all["words"]
+    assert float(without["match"] - without["words"] - without["letters"]) == pytest.approx(
+        float(of_all["match"] - of_all["words"] - of_all["letters"]), abs=1e-4
+    )
+
+
 def test_a_number_of_crops_that_cannot_be():
     with pytest.raises(TrainingError, match="words is -1; give"):
         warm_batch.WarmStartSettings(words=-1)

@@ -21,6 +21,9 @@ FONT_FOLDERS = "PS3_FONTS"  # environment variable: folders of .ttf files, separ
 FONTS = ("roadgeek", "dejavu")  # folders of /usr/share/fonts/truetype, by Debian package
 ROOT = "words"  # the `root` of a text sign's only picture
 LEAST = 9  # px a letter of the longest line: below, nobody could read it
+PHRASE = (0.45, 0.4, 0.15)  # shares of invented phrases of one, two and three words
+NUMBERED = 0.15  # of those that end in a number
+LONGEST = 11  # letters of a word of theirs
 PLATES = (  # board, letters (RGB)
     ((0, 105, 70), (250, 250, 250)),
     ((10, 70, 160), (250, 250, 250)),
@@ -54,22 +57,48 @@ def signs():
         for place, text in table.items():
             for phrase in (" ".join(p.split()) for p in text.split(";")):
                 if phrase:
-                    made.append(
-                        TextSign(
-                            name=f"sign that says {phrase.lower()}",
-                            synonyms=(),
-                            color="",
-                            recolour=False,
-                            place=place,
-                            group="text sign",
-                            metres=0.35 if place == "room" else 1.3,
-                            kind="sign",  # it stands on a post in a street and is never mirrored
-                            pictures=((ROOT, phrase),),
-                            held_out=held_out,
-                            words=phrase,
-                        )
-                    )
+                    made.append(_sign(phrase, place, held_out))
     return tuple(made)
+
+
+def _sign(phrase, place, held_out):
+    return TextSign(
+        name=f"sign that says {phrase.lower()}",
+        synonyms=(),
+        color="",
+        recolour=False,
+        place=place,
+        group="text sign",
+        metres=0.35 if place == "room" else 1.3,
+        kind="sign",  # it stands on a post in a street and is never mirrored
+        pictures=((ROOT, phrase),),
+        held_out=held_out,
+        words=phrase,
+    )
+
+
+def invented(names, count, seed=0):
+    """At most `count` text signs of words that occur in `names`, and of no held-out one: what no frame says, to learn letters by.
+
+    Same seed, same signs, sorted by name.
+    """
+    rng = np.random.default_rng(seed)
+    held_out = {word for sign in signs() if sign.held_out for word in sign.words.lower().split()}
+    known = {sign.name for sign in signs()}
+    words = sorted({w for name in names for w in name.lower().split() if w.isascii() and w.isalnum() and 2 < len(w) <= LONGEST} - held_out)
+    made = {}
+    for _ in range(2 * count if words else 0):  # few words make fewer phrases
+        if len(made) == count:
+            break
+        parts = [words[n] for n in rng.integers(len(words), size=1 + int(rng.choice(3, p=PHRASE)))]
+        if rng.random() < NUMBERED:
+            parts[-1 if len(parts) > 1 else len(parts) :] = [str(rng.integers(1, 100))]
+        phrase = " ".join(parts)
+        name = f"sign that says {phrase}"
+        case = (str.upper, str.upper, str.title, str)[rng.integers(4)]
+        if name not in known:
+            made[name] = _sign(case(phrase), "room" if rng.random() < 0.5 else "street", False)
+    return tuple(made[name] for name in sorted(made))
 
 
 def is_text(object):

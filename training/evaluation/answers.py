@@ -18,7 +18,7 @@ from ps3_ros.frame import FramePlan
 from ps3_ros.regions import find_regions
 from ps3_ros.selection import Selection, fine_relevance, normalised, relevance_map, select
 from ps3_ros.text import TextVectors
-from ps3_ros.wording import asks_for_words
+from ps3_ros.wording import words_asked
 
 MAPS = ("top-down", "bottom-up", "random", "no-aux")
 
@@ -148,7 +148,7 @@ def replies(encoder: Encoder, glance: Glance, labels: list[str], conditions: lis
                 pooled.append(encoder.embed(look, mask))  # noqa: B023
                 return pooled[-1]  # noqa: B023
 
-            closer = Closer(encoder, glance, vectors.text, close_ups, written=asks_for_words(labels, encoder.settings))
+            closer = Closer(encoder, glance, vectors.text, close_ups, words=words_asked(labels, encoder.settings))
             regions, by_label = find_regions(look, mine, relevance, vectors.text, labels, embeddings, embed, maps, closer)
             level = normalised(np.concatenate(pooled)).mean(axis=0)
             found[condition.name] = Reply(regions, by_label, look.selection.count + closer.patches, normalised(vectors.text), level)

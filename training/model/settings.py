@@ -20,6 +20,7 @@ def settings_of(
     close_ups: int = 0,
     fine_selection: bool = False,
     plain_words: bool = False,
+    reads: bool = False,
     background: tuple = (),
 ) -> Settings:
     """Settings of a config. max_patches: a look's patches; None = the checkpoint's max_select_num. The contrastive head (logit_scale,
@@ -59,5 +60,6 @@ def settings_of(
         close_ups=close_ups,
         fine_selection=fine_selection,
         plain_words=plain_words,
+        reads=reads,
         background=background,
     )

@@ -21,6 +21,7 @@ LIMITS = {  # each value's range
     "close_ups": (0, MAX_CLOSE_UPS),  # a whole number
     "fine_selection": (0, 1),  # true or false
     "plain_words": (0, 1),
+    "reads": (0, 1),
     "background": (-1e6, 1e6),  # each of its embed_dim numbers
 }
 
@@ -54,7 +55,7 @@ def write_thresholds(path: Path, values: dict[str, float]) -> None:
 
 
 def _fits(name, value) -> bool:
-    if name in ("fine_selection", "plain_words"):
+    if name in ("fine_selection", "plain_words", "reads"):
         return isinstance(value, bool)
     if name == "background" and isinstance(value, (list, tuple)):
         return all(_is_number(each) and abs(each) <= LIMITS[name][1] for each in value)

@@ -19,9 +19,9 @@ def test_what_is_written_is_read_and_used(tiny_checkpoint, tmp_path):
     settings = checkpoint_encoder(folder).settings
     assert read_thresholds(folder) == {name: getattr(settings, name) for name in values} == values
     background = [0.25] * settings.embed_dim
-    write_thresholds(folder / THRESHOLDS_FILE, values | {"plain_words": True, "background": tuple(background)})
+    write_thresholds(folder / THRESHOLDS_FILE, values | {"plain_words": True, "reads": True, "background": tuple(background)})
     settings = checkpoint_encoder(folder).settings
-    assert settings.plain_words and settings.background == tuple(background)
+    assert settings.plain_words and settings.reads and settings.background == tuple(background)
     write_thresholds(folder / THRESHOLDS_FILE, {"background": background[1:]})
     with pytest.raises(CheckpointError, match="background has"):
         checkpoint_encoder(folder)
@@ -37,6 +37,7 @@ def test_what_is_written_is_read_and_used(tiny_checkpoint, tmp_path):
         {"close_ups": 2.5},
         {"fine_selection": 1},
         {"plain_words": 1},
+        {"reads": "yes"},
         {"background": 0.5},
         {"background": [0.5, float("inf")]},
         {"background": [True]},
