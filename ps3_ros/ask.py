@@ -196,7 +196,7 @@ class Asker:
         plan, full, seen, ms = question.seen.glance.plan, self.settings.max_patches, question.seen, dict(question.ms)
         budgets = [full if budget is None else budget for budget in budgets]
         allowed, taken, looks = sum(budgets), Selection.none(plan), 0
-        budgets[-1], close_ups = split_budget(budgets[-1], self.settings)
+        budgets[-1], close_ups = split_budget(budgets[-1], self.settings, words_asked(question.labels, self.settings))
         if anytime:
             yield self._answer(question, taken, looks, allowed, ms, final=False)
         mark = perf_counter()

@@ -13,7 +13,7 @@ import numpy as np
 
 from .encoder import Look
 from .reading import spelled
-from .regions import FLAT_MATCH, THRESHOLD_BETWEEN, inside
+from .regions import FLAT_MATCH, THRESHOLD_BETWEEN, inside, spread
 from .selection import Selection, normalised
 
 SIDE = 5  # patches along a close-up of a square box
@@ -22,19 +22,19 @@ WRITTEN_SHAPES = ((7, 6), (6, 8), (5, 9), (4, 12), (3, 16))  # for written words
 MARGIN, WRITTEN_MARGIN = 1.5, 1.2  # what it shows, as a multiple of the box's sides: some surroundings
 WEIGHT = 0.5  # of a close-up's match beside the look's: it shows a thing as large as crops in training do (docs/notes/regions.md)
 WRITTEN_WEIGHT = 0.75  # for written words: letters are read in close-ups, hardly in looks
-READING, SURE = (
-    0.03,
-    4.0,
-)  # of a close-up's match: a standard deviation that it spells the words better than others (reading.py); most of them
+READING = 0.08  # of a close-up's match: a standard deviation by which it spells the words better than others (reading.py)
+EXPECTED, SURE = 2.0, 5.0  # of those deviations: what leaves a match as it is; the most
+VIEWS = 2  # close-ups of a candidate whose words are read: its box, and the sign round it
 LEAST_PX = 12.0  # of a box's sides: below, a close-up would show nothing but interpolation
 SHARE = 5  # close-ups take at most the fifth part of a look's patches
 OVERSAMPLING = 4  # a larger window is first thinned to so many pixels a pixel of the close-up: its cost must not grow with the box
 FINER = 4  # the match is interpolated to so many points a patch before a box is drawn round it
 
 
-def split_budget(patches, settings):
-    """A look's patches -> how many are left to choose, and how many close-ups there are: (int, int)."""
-    count = min(settings.close_ups, patches // (SHARE * SIDE * SIDE))
+def split_budget(patches, settings, words=()):
+    """A look's patches -> how many are left to choose, and how many close-ups there are: (int, int). words: as Closer takes them."""
+    views = VIEWS if settings.reads and any(words) else 1
+    count = min(settings.close_ups * views, patches // (SHARE * SIDE * SIDE))
     return patches - count * SIDE * SIDE, count
 
 
@@ -119,23 +119,40 @@ def normalise(patches, settings):
 class Closer:
     """Close-ups for one question. vectors: its text embeddings [C, E], raw; count: of how many candidates; encode: as close_look takes it;
     words: for each label those that are to be read, or None (wording.words_asked): they take fewer and larger close-ups of no more patches
-    in all; weight: of their match beside the look's; patches: used until now."""
+    in all; weight: of their match beside the look's; unread: float64 [C], what a candidate without a close-up gains; patches: used so far.
+    """
 
     def __init__(self, encoder, glance, vectors, count, encode=None, words=()):
         self.encoder, self.glance, self.text, self.count, self.patches = encoder, glance, normalised(vectors), count, 0
-        self.encode, self.weight = encode, WEIGHT
+        self.encode, self.weight, self.views = encode, WEIGHT, 1
         larger = count * SIDE * SIDE // max(rows * cols for rows, cols in WRITTEN_SHAPES)
-        self.words = words if larger and any(words) else ()
-        if self.words:
-            self.count, self.weight = larger, WRITTEN_WEIGHT
+        self.words = words if larger and any(words) else (None,) * len(vectors)
+        self.written = any(self.words)
+        self.reads = self.written and encoder.settings.reads
+        if self.written:
+            self.views = VIEWS if self.reads and larger >= VIEWS * VIEWS else 1
+            self.count, self.weight = larger // self.views, WRITTEN_WEIGHT
+        self.unread = -EXPECTED * READING * self.weight * self.reads * np.array([bool(words) for words in self.words], np.float64)
 
-    def __call__(self, boxes):
+    def __call__(self, boxes, canvas_of=None):
         """boxes float32 [K, 4] px -> the match of their close-ups with each text, cosine float64 [K, C], and finer boxes [K, 4].
 
         The match is that of the patches inside the box, pooled; for words that are read, more or less by how well they are spelled there. A
         finer box is the mean of the box and of the one that the match draws.
+        canvas_of: function of a text embedding [E] that gives regions.Canvas of the look, to find the sign round a candidate by.
         """
-        look, shapes = close_look(self.encoder, self.glance, boxes, self.encode, bool(self.words))
+        views = [boxes]
+        if self.views > 1 and canvas_of is not None:
+            canvas = canvas_of(self.encoder.words)
+            views.append(np.array([spread(canvas, box) for box in boxes], np.float32))
+        count, (cosine, read, finer) = len(boxes), self._look_at(np.concatenate(views))
+        best = (cosine + READING * read).max(axis=1).reshape(-1, count).argmax(axis=0) * count + np.arange(count)
+        cosine, read = (each.reshape(len(views), count, -1) for each in (cosine, read))
+        return cosine.mean(axis=0) + READING * read.max(axis=0), finer[best]
+
+    def _look_at(self, boxes):
+        """One close-up a box: its match with each text float64 [K, C], how well a label's words are spelled there [K, C], finer boxes."""
+        look, shapes = close_look(self.encoder, self.glance, boxes, self.encode, self.written)
         self.patches += len(look.tokens)
         split = np.cumsum([rows * cols for rows, cols in shapes])[:-1]
         own = np.split(np.arange(len(look.tokens)), split)
@@ -146,16 +163,17 @@ class Closer:
         alone = normalised(self.encoder.embed_tokens(look))
         match = (alone @ self.text.T).max(axis=1)
         each = list(zip(own, shapes, boxes, strict=True))
-        if self.words and self.encoder.settings.reads:
+        read = np.zeros_like(cosine)
+        if self.reads:
             letters = alone @ normalised(self.encoder.letters).T
-            cosine += READING * np.array([self._read(letters[at], look.boxes[at], shape, box) for at, shape, box in each])
+            read[:] = [self._read(letters[at], look.boxes[at], shape, box) for at, shape, box in each]
         drawn = np.array([drawn_box(match[at].reshape(shape), look.boxes[at], box) for at, shape, box in each], np.float32)
         limits = np.array([self.glance.plan.width, self.glance.plan.height] * 2, np.float32)
-        return cosine, np.clip((boxes + drawn) / 2, 0, limits)
+        return cosine, read, np.clip((boxes + drawn) / 2, 0, limits)
 
     def _read(self, letters, places, shape, box):
-        """How well each label's words are spelled on one close-up, a list of C, 0 for a label without words."""
-        return [np.clip(spelled(letters, places, shape, box, words), -SURE, SURE) if words else 0.0 for words in self.words]
+        """By how much each label's words are spelled better on one close-up than can be expected, a list of C; 0 for one without words."""
+        return [np.clip(spelled(letters, places, shape, box, words), -SURE, SURE) - EXPECTED if words else 0.0 for words in self.words]
 
 
 def drawn_box(match, places, box):

@@ -10,9 +10,10 @@ from .backends import open_backend
 from .bundle import Bundle, load_bundle
 from .errors import BackendError
 from .frame import Frame, FramePlan, cut_patches, frame_images
-from .reading import LETTERS
-from .selection import Selection, relevance_map
+from .reading import LETTERS, SAID
+from .selection import Selection, normalised, relevance_map
 from .text import TextEncoder, TextVectors
+from .wording import SAYS
 
 TOKENS_AT_A_TIME = 256  # rows of the identity mask in embed_tokens: 256 x 256 keeps attention's memory small whatever the look
 
@@ -68,8 +69,15 @@ class Encoder:
     @cached_property
     def letters(self):
         """Text embeddings of reading.LETTERS, raw: float32 [36, E]. Encoded when they are first needed."""
-        texts = [self.text_encoder([letter])["text"] for letter in LETTERS]  # one by one, so that no engine's batch is too small for them
-        return np.concatenate(texts)
+        return self._embedded(LETTERS)
+
+    @cached_property
+    def words(self):
+        """What signs of whatever words have in common: the mean of the text embeddings of reading.SAID, float32 [E]."""
+        return normalised(self._embedded([SAYS + words for words in SAID])).mean(axis=0)
+
+    def _embedded(self, texts):
+        return np.concatenate([self.text_encoder([text])["text"] for text in texts])  # one by one: some engines' batch is small
 
     def glance(self, frame, still=None):
         """Stage 1 and the selector's features of a frame. still: still.Still, which gives a graph's last outputs for the same image."""

@@ -13,6 +13,10 @@ import numpy as np
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 LETTERS = tuple(f"the {'number' if c.isdigit() else 'letter'} {c}" for c in ALPHABET)  # captions of single tokens
+SAID = (  # signs of whatever words: their mean tells where something is written (Encoder.words)
+    *("open", "exit", "school", "parking", "coffee", "room 12", "main street", "no entry", "welcome", "danger", "sale", "milk"),
+    *("taxi", "hotel", "office", "please wait", "out of order", "books", "push", "bus stop", "building c", "paint", "city hall", "toys"),
+)
 SCALE = 10.0  # of cosines before the softmax over letters; half of training's (losses.NAMES_SCALE), as its tokens are surer than right
 LEAST, MOST = -3.0, 4.0  # of a letter's log-likelihood, against its mean on the close-up: one token decides nothing
 FINER = 4  # the match is interpolated to so many places a patch along each side

@@ -18,6 +18,7 @@ MAX_REGIONS = 8  # an answer is read by a person or a planner: more are noise
 MAX_CANDIDATES = 24  # regions scored before overlapping ones are dropped: bounds the region graph's R
 MAX_PER_COMPONENT = 6  # found one after the other in one component: a row of mugs, not every patch of a texture
 NMS_IOU = 0.5  # boxes that overlap more are one thing
+SPREAD_BETWEEN = 0.35  # as below, for a sign of whatever words
 THRESHOLD_BETWEEN = 0.5  # a patch belongs to a region from here on between the background's match and the peak's
 FLAT_MATCH = 0.02  # cosine: where the peak rises less above the background, the match says nothing and the component stays whole
 SURROUNDINGS = (1.0, 1.5)  # a region is pooled as it is, and this much wider and higher: patches cut a small thing's edge off
@@ -87,8 +88,11 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
     scores = score(cosine)  # [R, C]
     if closer is not None and closer.count:
         again = suppress(boxes, scores.max(axis=1))[: closer.count]
-        closely, boxes[again] = closer(boxes[again])
+        canvas_of = lambda vector: look_canvas(look, plan, vector[None], token_embeddings)  # noqa: E731
+        closely, boxes[again] = closer(boxes[again], canvas_of)
+        others = np.setdiff1d(np.arange(len(boxes)), again)
         cosine[again] += closer.weight * (closely - cosine[again])
+        cosine[others] += closer.unread
         scores = score(cosine)
     best = scores.max(axis=1)
     kept = suppress(boxes, best)[:MAX_REGIONS]
@@ -186,6 +190,22 @@ def peaks(canvas, component, low):
         rows, cols = np.nonzero(here)  # one patch wider, so that a thing's own edge is no second thing
         left[max(0, rows.min() - 1) : rows.max() + 2, max(0, cols.min() - 1) : cols.max() + 2] = False
     return found
+
+
+def spread(canvas, box):
+    """The box [4] px of what goes on round the best match inside `box`: looked-at patches, connected edge to edge, that match better than
+    SPREAD_BETWEEN of the way from the look's median to it. `box` itself where nothing inside it was looked at or stands out."""
+    high, wide = canvas.size
+    top, left = int(box[1] // high), int(box[0] // wide)
+    window = slice(top, max(top + 1, int(np.ceil(box[3] / high)))), slice(left, max(left + 1, int(np.ceil(box[2] / wide))))
+    inner = np.where(canvas.looked, canvas.match, -np.inf)[window]
+    low, peak = float(np.median(canvas.match[canvas.looked])), float(inner.max())
+    if peak - low < FLAT_MATCH:
+        return box
+    on = canvas.looked & (canvas.match >= low + SPREAD_BETWEEN * (peak - low))
+    _, labels = cv2.connectedComponents(on.astype(np.uint8), connectivity=4)
+    rows, cols = np.nonzero(labels == labels[window].flat[int(inner.argmax())])
+    return np.array([cols.min() * wide, rows.min() * high, (cols.max() + 1) * wide, (rows.max() + 1) * high], np.float32)
 
 
 def _box(component, patches, size):

@@ -7,10 +7,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ps3_ros import close_up as close_up_module
 from ps3_ros.ask import Asker
 from ps3_ros.bundle import load_bundle, write_manifest
-from ps3_ros.close_up import SHAPES, SIDE, WRITTEN_SHAPES, close_look, close_up, drawn_box, normalise, shape_of, split_budget
+from ps3_ros.close_up import (
+    EXPECTED,
+    READING,
+    SHAPES,
+    SIDE,
+    WRITTEN_SHAPES,
+    WRITTEN_WEIGHT,
+    Closer,
+    close_look,
+    close_up,
+    drawn_box,
+    normalise,
+    shape_of,
+    split_budget,
+)
 from ps3_ros.frame import Frame, FramePlan, cut_patches
+from ps3_ros.regions import Canvas
 from ps3_ros.selection import Selection
 
 COUNT = SIDE * SIDE
@@ -30,6 +46,14 @@ COUNT = SIDE * SIDE
 )
 def test_close_ups_are_paid_from_the_look(make_settings, close_ups, patches, left, count):
     assert split_budget(patches, make_settings(close_ups=close_ups)) == (left, count)
+
+
+def test_words_that_are_read_have_twice_as_many(make_settings):
+    settings = make_settings(close_ups=4)
+    reads = replace(settings, reads=True)
+    assert split_budget(1024, reads, (None, "exit")) == (824, 8)
+    assert split_budget(1024, reads, (None,)) == split_budget(1024, settings, ("exit",)) == (924, 4)
+    assert split_budget(600, reads, ("exit",)) == (500, 4)  # still a fifth
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +222,37 @@ def test_where_letters_are_known_written_words_are_read(bundle, frame, tmp_path)
         moved = [abs(b.score - a.score) for a, b in zip(deaf.regions, reading.regions, strict=False)]
         assert (max(moved) > 0) == ("exit" in deaf.query and "|" not in deaf.query), deaf.query
         assert deaf.patches_used == reading.patches_used
+
+
+def test_a_candidates_sign_is_read_as_well_as_its_box(bundle, frame, monkeypatch):
+    """Two candidates, a small box on a large sign each: four close-ups, and the better reading of each candidate's two counts."""
+    asker = Asker(bundle, threads=1)
+    asker.set_frame(frame)
+    encoder, glance = asker.encoder, asker.glance
+    monkeypatch.setattr(encoder, "settings", replace(encoder.settings, reads=True, plain_words=True))
+    boxes = np.array([[400, 300, 432, 332], [1600, 900, 1648, 932]], np.float32)
+    match, read = np.zeros((135, 240), np.float32), []
+    match[15:25, 20:40] = 0.5  # 320 x 160 px round the first box, in patches of 16 px
+    canvas = Canvas(match, np.ones(match.shape, bool), np.zeros(match.shape, np.int64), (16.0, 16.0))
+
+    def spelled(_letters, _places, _shape, box, words):
+        read.append((tuple(box), words))
+        return 4.0 if box[2] - box[0] > 300 else -9.0
+
+    monkeypatch.setattr(close_up_module, "spelled", spelled)
+    vectors = encoder.text(["exit sign", "mug"]).text
+    closer, deaf = Closer(encoder, glance, vectors, 8, words=("exit", None)), Closer(encoder, glance, vectors, 8, words=(None, None))
+    assert (closer.count, closer.views, deaf.count, deaf.views) == (2, 2, 8, 1) and not deaf.unread.any()
+    assert closer.unread == pytest.approx([-EXPECTED * READING * WRITTEN_WEIGHT, 0])
+    monkeypatch.setattr(close_up_module, "READING", 0.0)
+    plain, _ = closer(boxes, lambda _: canvas)
+    monkeypatch.undo()
+    monkeypatch.setattr(encoder, "settings", replace(encoder.settings, reads=True, plain_words=True))
+    monkeypatch.setattr(close_up_module, "spelled", spelled)
+    asked, finer = closer(boxes, lambda _: canvas)
+    assert asked - plain == pytest.approx(READING * np.array([[4 - EXPECTED, 0], [-5 - EXPECTED, 0]]), abs=1e-6)
+    assert ((320, 240, 640, 400), "exit") in read and {words for _, words in read} == {"exit"}
+    assert finer[0, 2] - finer[0, 0] > 100  # of the sign, on which it was read
 
 
 def test_a_place_has_both_kinds(bundle, frame):

@@ -7,7 +7,7 @@ import pytest
 
 from ps3_ros.encoder import Look
 from ps3_ros.frame import FramePlan
-from ps3_ros.regions import MAX_REGIONS, components, find_regions, grown, inside, project, relevance_logits, suppress
+from ps3_ros.regions import MAX_REGIONS, Canvas, components, find_regions, grown, inside, project, relevance_logits, spread, suppress
 from ps3_ros.selection import Selection, select
 
 EMBED = 8
@@ -238,3 +238,16 @@ def test_each_choice_is_scored_by_its_own_relevance(model):
     maps = np.stack([np.full((6, 6), 0.4), np.full((6, 6), 0.8)]).astype(np.float32)
     _, by_label = find_regions(look, plan, relevance, vectors, ["one", "two"], look.tokens, embed, maps)
     assert by_label[1] > by_label[0]
+
+
+def test_a_box_spreads_over_what_matches_about_as_well():
+    match, looked = np.zeros((20, 30), np.float32), np.ones((20, 30), bool)
+    match[5:9, 10:20], match[6, 12], match[9:12, 20:24] = 0.4, 0.6, 0.5  # the last touches by a corner alone
+    canvas = Canvas(match, looked, np.zeros(match.shape, np.int64), (10.0, 16.0))
+    inside_it = np.array([195, 62, 200, 68], np.float32)  # one patch of it
+    assert spread(canvas, inside_it).tolist() == [160, 50, 320, 90]
+    match[:, 15] = 0.1  # below the way's third
+    assert spread(canvas, inside_it).tolist() == [160, 50, 240, 90]
+    looked[:] = False
+    looked[0, 0] = True
+    assert spread(canvas, inside_it) is inside_it

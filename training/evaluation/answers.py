@@ -126,6 +126,7 @@ def replies(encoder: Encoder, glance: Glance, labels: list[str], conditions: lis
     counts = {c.name: len(look_budgets(c.looks, c.tokens, full)) for c in conditions}
     budgets = look_budgets(max(c.looks for c in conditions), first.tokens, full)
     taken, looks, found = Selection.none(plan), [], {}
+    words = words_asked(labels, encoder.settings)
 
     def step(tokens: int | None) -> tuple[Selection, list]:
         chosen = select(wanted, plan, full, taken, tokens)
@@ -134,7 +135,7 @@ def replies(encoder: Encoder, glance: Glance, labels: list[str], conditions: lis
     for number, budget in enumerate(budgets, start=1):
         due = [c for c in conditions if counts[c.name] == number]
         # The last look of an answer leaves patches for close-ups; one that others follow does not, so it may be taken in both ways.
-        left, close_ups = split_budget(full if budget is None else budget, encoder.settings)
+        left, close_ups = split_budget(full if budget is None else budget, encoder.settings, words)
         after = step(left) if due else None
         if due:
             look = merge_looks(after[1])
@@ -148,7 +149,7 @@ def replies(encoder: Encoder, glance: Glance, labels: list[str], conditions: lis
                 pooled.append(encoder.embed(look, mask))  # noqa: B023
                 return pooled[-1]  # noqa: B023
 
-            closer = Closer(encoder, glance, vectors.text, close_ups, words=words_asked(labels, encoder.settings))
+            closer = Closer(encoder, glance, vectors.text, close_ups, words=words)
             regions, by_label = find_regions(look, mine, relevance, vectors.text, labels, embeddings, embed, maps, closer)
             level = normalised(np.concatenate(pooled)).mean(axis=0)
             found[condition.name] = Reply(regions, by_label, look.selection.count + closer.patches, normalised(vectors.text), level)
