@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from .encoder import Look
-from .reading import spelled
+from .reading import legible, spelled
 from .regions import FLAT_MATCH, THRESHOLD_BETWEEN, inside, spread
 from .selection import Selection, normalised
 
@@ -128,11 +128,12 @@ class Closer:
         larger = count * SIDE * SIDE // max(rows * cols for rows, cols in WRITTEN_SHAPES)
         self.words = words if larger and any(words) else (None,) * len(vectors)
         self.written = any(self.words)
-        self.reads = self.written and encoder.settings.reads
+        self.spelt = [words if words and encoder.settings.reads and legible(words) else None for words in self.words]
+        self.reads = any(self.spelt)
         if self.written:
             self.views = VIEWS if self.reads and larger >= VIEWS * VIEWS else 1
             self.count, self.weight = larger // self.views, WRITTEN_WEIGHT
-        self.unread = -EXPECTED * READING * self.weight * self.reads * np.array([bool(words) for words in self.words], np.float64)
+        self.unread = -EXPECTED * READING * self.weight * np.array([bool(words) for words in self.spelt], np.float64)
 
     def __call__(self, boxes, canvas_of=None):
         """boxes float32 [K, 4] px -> the match of their close-ups with each text, cosine float64 [K, C], and finer boxes [K, 4].
@@ -173,7 +174,7 @@ class Closer:
 
     def _read(self, letters, places, shape, box):
         """By how much each label's words are spelled better on one close-up than can be expected, a list of C; 0 for one without words."""
-        return [np.clip(spelled(letters, places, shape, box, words), -SURE, SURE) - EXPECTED if words else 0.0 for words in self.words]
+        return [np.clip(spelled(letters, places, shape, box, words), -SURE, SURE) - EXPECTED if words else 0.0 for words in self.spelt]
 
 
 def drawn_box(match, places, box):

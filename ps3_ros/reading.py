@@ -33,15 +33,20 @@ FLOOR = 0.3  # of the decoys' spread, over the root of the number of letters: wh
 NOWHERE = -1e3
 
 
+def legible(words):
+    """Whether there are letters to spell: from SHORTEST to LONGEST of ALPHABET."""
+    return SHORTEST <= sum(letter in ALPHABET for letter in words) <= LONGEST
+
+
 def spelled(match, places, shape, box, words):
     """Standard deviations by which a close-up spells `words` better than decoys, float; 0 where nothing can be said.
 
     match: float32 [n, 36], cosines of its tokens with LETTERS; places: float32 [n, 4] px of the tokens, row-major; shape: (rows, columns);
     box: [4] px, about where the words are.
     """
-    count = sum(letter in ALPHABET for letter in words)
-    if not SHORTEST <= count <= LONGEST:
+    if not legible(words):
         return 0.0
+    count = sum(letter in ALPHABET for letter in words)
     likely = _likelihood(np.asarray(match, np.float32).reshape(*shape, len(ALPHABET)))
     width = (box[2] - box[0]) / max(places[-1, 2] - places[0, 0], 1e-6) * likely.shape[1]
     others = _decoys(count)

@@ -244,6 +244,8 @@ def test_a_candidates_sign_is_read_as_well_as_its_box(bundle, frame, monkeypatch
     closer, deaf = Closer(encoder, glance, vectors, 8, words=("exit", None)), Closer(encoder, glance, vectors, 8, words=(None, None))
     assert (closer.count, closer.views, deaf.count, deaf.views) == (2, 2, 8, 1) and not deaf.unread.any()
     assert closer.unread == pytest.approx([-EXPECTED * READING * WRITTEN_WEIGHT, 0])
+    other = Closer(encoder, glance, vectors, 8, words=("出口", "a"))  # nothing that could be spelled, so nothing is held against it
+    assert (other.count, other.views, other.reads) == (4, 1, False) and not other.unread.any()
     monkeypatch.setattr(close_up_module, "READING", 0.0)
     plain, _ = closer(boxes, lambda _: canvas)
     monkeypatch.undo()
