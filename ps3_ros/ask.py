@@ -46,6 +46,7 @@ class Question:
     relevance: np.ndarray
     seen: Seen  # of the glance it is about
     ms: dict  # spent until now, with the frame's own share where no question on it came before
+    words: tuple  # for each label the words that it says are written, or None (wording.words_asked)
     guide: Guide | None = None  # what its looks go by beside relevance
     further: bool = False  # whether it finds patches that others on the frame looked at (share_looks)
 
@@ -189,14 +190,15 @@ class Asker:
         shared, self._shared = self._shared, {}
         ms = {"text": vectors.ms, "glance": shared.get("glance", 0.0), "select": shared.get("select", 0.0) + _ms(mark)}
         ms |= dict.fromkeys(("cut", "look", "region"), 0.0)
-        return Question(query, labels, vectors, maps, relevance, self._seen, ms, guide, further)
+        words = words_asked(labels, self.settings)
+        return Question(query, labels, vectors, maps, relevance, self._seen, ms, words, guide, further)
 
     def _looks(self, question, budgets, anytime):
         """Generator of the answers after each look, and before them the glance's; of the last alone where not `anytime`."""
         plan, full, seen, ms = question.seen.glance.plan, self.settings.max_patches, question.seen, dict(question.ms)
         budgets = [full if budget is None else budget for budget in budgets]
         allowed, taken, looks = sum(budgets), Selection.none(plan), 0
-        budgets[-1], close_ups = split_budget(budgets[-1], self.settings, words_asked(question.labels, self.settings))
+        budgets[-1], close_ups = split_budget(budgets[-1], self.settings, question.words)
         if anytime:
             yield self._answer(question, taken, looks, allowed, ms, final=False)
         mark = perf_counter()
@@ -226,7 +228,7 @@ class Asker:
             embed = lambda mask: self.encoder.embed(look, mask)  # noqa: E731
             vectors, relevance = question.vectors.text, question.relevance
             encode = partial(question.seen.encode_close_ups, together=question.further)  # those are for answers that cost little
-            closer = Closer(self.encoder, glance, vectors, close_ups, encode, words_asked(labels, self.settings))
+            closer = Closer(self.encoder, glance, vectors, close_ups, encode, question.words)
             canvas = look_canvas(look, glance.plan, vectors, embeddings)
             maps, plan = question.maps, glance.plan
             regions, by_label = find_regions(look, plan, relevance, vectors, labels, embeddings, embed, maps, closer, canvas)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from .encoder import Look
-from .reading import legible, spelled
+from .reading import legible, likelihood, spelled
 from .regions import FLAT_MATCH, THRESHOLD_BETWEEN, inside, spread
 from .selection import Selection, normalised
 
@@ -82,9 +82,8 @@ def close_up(frame, plan, box, written=False):
     centre = (np.asarray(box[:2], np.float64) + box[2:]) / 2
     width, height = (max(LEAST_PX, float(v)) for v in (box[2] - box[0], box[3] - box[1]))
     shape = shape_of(width, height, WRITTEN_SHAPES if written else SHAPES)
-    size = (WRITTEN_MARGIN if written else MARGIN) * max(
-        height / shape[0], width / shape[1]
-    )  # px of the frame that one patch shows, a side
+    margin = WRITTEN_MARGIN if written else MARGIN
+    size = margin * max(height / shape[0], width / shape[1])  # px of the frame that one patch shows, a side
     sides = [max(1, round(size * count)) for count in shape]
     top, left = (int(round(c - side / 2)) for c, side in zip(centre[::-1], sides, strict=True))
     step = max(1, int(size / (OVERSAMPLING * patch)))
@@ -126,14 +125,14 @@ class Closer:
         self.encoder, self.glance, self.text, self.count, self.patches = encoder, glance, normalised(vectors), count, 0
         self.encode, self.weight, self.views = encode, WEIGHT, 1
         larger = count * SIDE * SIDE // max(rows * cols for rows, cols in WRITTEN_SHAPES)
-        self.words = words if larger and any(words) else (None,) * len(vectors)
-        self.written = any(self.words)
-        self.spelt = [words if words and encoder.settings.reads and legible(words) else None for words in self.words]
+        self.written = bool(larger) and any(words)
+        reads = self.written and encoder.settings.reads
+        self.spelt = [one if reads and one and legible(one) else None for one in words or [None] * len(vectors)]
         self.reads = any(self.spelt)
         if self.written:
             self.views = VIEWS if self.reads and larger >= VIEWS * VIEWS else 1
             self.count, self.weight = larger // self.views, WRITTEN_WEIGHT
-        self.unread = -EXPECTED * READING * self.weight * np.array([bool(words) for words in self.spelt], np.float64)
+        self.unread = -EXPECTED * READING * self.weight * np.array([bool(one) for one in self.spelt], np.float64)
 
     def __call__(self, boxes, canvas_of=None):
         """boxes float32 [K, 4] px -> the match of their close-ups with each text, cosine float64 [K, C], and finer boxes [K, 4].
@@ -174,7 +173,8 @@ class Closer:
 
     def _read(self, letters, places, shape, box):
         """By how much each label's words are spelled better on one close-up than can be expected, a list of C; 0 for one without words."""
-        return [np.clip(spelled(letters, places, shape, box, words), -SURE, SURE) - EXPECTED if words else 0.0 for words in self.spelt]
+        likely = likelihood(letters, shape)
+        return [np.clip(spelled(likely, places, box, words), -SURE, SURE) - EXPECTED if words else 0.0 for words in self.spelt]
 
 
 def drawn_box(match, places, box):

@@ -38,16 +38,14 @@ def legible(words):
     return SHORTEST <= sum(letter in ALPHABET for letter in words) <= LONGEST
 
 
-def spelled(match, places, shape, box, words):
+def spelled(likely, places, box, words):
     """Standard deviations by which a close-up spells `words` better than decoys, float; 0 where nothing can be said.
 
-    match: float32 [n, 36], cosines of its tokens with LETTERS; places: float32 [n, 4] px of the tokens, row-major; shape: (rows, columns);
-    box: [4] px, about where the words are.
+    likely: its likelihood; places: float32 [n, 4] px of its tokens, row-major; box: [4] px, about where the words are.
     """
     if not legible(words):
         return 0.0
     count = sum(letter in ALPHABET for letter in words)
-    likely = _likelihood(np.asarray(match, np.float32).reshape(*shape, len(ALPHABET)))
     width = (box[2] - box[0]) / max(places[-1, 2] - places[0, 0], 1e-6) * likely.shape[1]
     others = _decoys(count)
     best = np.full(1 + DECOYS, NOWHERE, np.float32)
@@ -61,8 +59,12 @@ def spelled(match, places, shape, box, words):
     return float((best[0] - best[1:].mean()) / max(best[1:].std(), FLOOR / count**0.5))
 
 
-def _likelihood(match):
-    """Cosines [rows, cols, 36] -> log-likelihoods float32 [FINER * rows, FINER * cols, 36], each the best of a place and its neighbours."""
+def likelihood(match, shape):
+    """Log-likelihoods of letters on a close-up, each the best of a place and its neighbours: float32 [FINER * rows, FINER * cols, 36].
+
+    match: float32 [n, 36], cosines of its tokens with LETTERS, row-major; shape: (rows, columns).
+    """
+    match = np.asarray(match, np.float32).reshape(*shape, len(ALPHABET))
     logits = SCALE * match
     likely = np.exp(logits - logits.max(axis=-1, keepdims=True))
     likely /= likely.sum(axis=-1, keepdims=True)

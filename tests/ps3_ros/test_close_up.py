@@ -235,7 +235,7 @@ def test_a_candidates_sign_is_read_as_well_as_its_box(bundle, frame, monkeypatch
     match[15:25, 20:40] = 0.5  # 320 x 160 px round the first box, in patches of 16 px
     canvas = Canvas(match, np.ones(match.shape, bool), np.zeros(match.shape, np.int64), (16.0, 16.0))
 
-    def spelled(_letters, _places, _shape, box, words):
+    def spelled(_likely, _places, box, words):
         read.append((tuple(box), words))
         return 4.0 if box[2] - box[0] > 300 else -9.0
 

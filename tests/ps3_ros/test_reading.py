@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from ps3_ros.reading import ALPHABET, LETTERS, spelled
+from ps3_ros.reading import ALPHABET, LETTERS, likelihood, spelled
 
 PATCH = 16
 
 
 def sign(*lines, rows=5, cols=9, share=0.8, height=1, seed=None, least=0.0):
-    """(match [n, 36], places, shape, box) of a close-up on which these lines stand, letters evenly along each. least: of the letters, the
+    """(likelihood, places, box) of a close-up on which these lines stand, letters evenly along each. least: of the letters, the
     part that nothing is seen of; seed: of noise on every match."""
     shown = np.zeros((rows, cols, len(ALPHABET)), np.float32)
     rng = np.random.default_rng(seed)
@@ -25,7 +25,7 @@ def sign(*lines, rows=5, cols=9, share=0.8, height=1, seed=None, least=0.0):
     places = np.stack([x, y, x + 1, y + 1], axis=1).astype(np.float32) * PATCH
     margin = (1 - share) / 2
     box = np.array([margin * cols, 1, (1 - margin) * cols, rows - 1], np.float32) * PATCH
-    return shown.reshape(-1, len(ALPHABET)), places, (rows, cols), box
+    return likelihood(shown.reshape(-1, len(ALPHABET)), (rows, cols)), places, box
 
 
 def test_one_caption_a_letter():
@@ -52,13 +52,13 @@ def test_what_has_no_letters_or_one_or_too_many_is_not_read(words):
 
 
 def test_where_all_letters_match_alike_nothing_is_read():
-    match, *rest = sign("exit")
-    assert spelled(np.full_like(match, 0.3), *rest, "exit") == pytest.approx(0, abs=1e-4)
+    _, *rest = sign("exit")
+    assert spelled(likelihood(np.full((5 * 9, len(ALPHABET)), 0.3, np.float32), (5, 9)), *rest, "exit") == pytest.approx(0, abs=1e-4)
 
 
 def test_a_box_too_narrow_for_the_letters_says_nothing():
-    match, places, shape, box = sign("exit")
-    assert spelled(match, places, shape, np.array([70, 20, 71, 30], np.float32), "no parking any time") == 0.0
+    likely, places, _ = sign("exit")
+    assert spelled(likely, places, np.array([70, 20, 71, 30], np.float32), "no parking any time") == 0.0
 
 
 def test_the_same_question_has_the_same_answer():
