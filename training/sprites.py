@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import zlib
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -93,6 +94,9 @@ class Bank:
         return self.pixels[self.start[i] : self.start[i] + h * w].reshape(h, w, 4)
 
 
+MADE_OF = "catalogue.txt"  # in a bank's folder: what of; banks of earlier versions have none
+
+
 def is_made(folder: Path) -> bool:
     """Whether a whole bank lies there."""
     return (folder / "bank.json").exists()
@@ -102,11 +106,15 @@ def make_bank(folder: Path, each: int = 36, scenes: int = 48, seed: int = 0, pro
     """Make the bank, or read it where `folder` has it: `each` looks of every object that training may see, on `scenes` backgrounds.
 
     Objects that take a colour and traffic lights, whose drawings vary most, get twice as many; wide ones (wide.py) a third.
-    require: AssetError where a collection of pictures is missing, so that no run learns fewer names than it was asked for unseen.
+    require: AssetError where a collection of pictures is missing, so that no run learns fewer names than it was asked for unseen; and
+    where the bank that is there was made of other pictures than this machine has now.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if not is_made(folder):
-        named = [o for o in (*catalogue.load(require, restyled=True), *words.signs()) if not o.held_out]
+    if is_made(folder):
+        _check_made_of(folder)
+    else:
+        things = catalogue.load(require, restyled=True)
+        named = [o for o in (*things, *words.signs()) if not o.held_out]
         jobs = [(number, thing, _looks_of(thing, each), seed) for number, thing in enumerate(named)]
         with ExitStack() as stack:
             if processes > 1:
@@ -124,8 +132,33 @@ def make_bank(folder: Path, each: int = 36, scenes: int = 48, seed: int = 0, pro
             "backgrounds": scenery,
         }
         save_file(arrays, folder / "bank.safetensors")
+        write_whole(folder / MADE_OF, _made_of(things) + "\n")
         write_whole(folder / "bank.json", json.dumps([label for _, label in made]))
+    return read_bank(folder)
+
+
+def read_bank(folder: Path) -> Bank:
+    """A bank that was made, whatever pictures are here now."""
     return Bank(**load_file(folder / "bank.safetensors"), labels=tuple(json.loads((folder / "bank.json").read_text())))
+
+
+def _made_of(things: tuple[catalogue.NamedObject, ...]) -> str:
+    """ "2232 names, 9,102 pictures, 525b6e82"."""
+    counted = " ".join(f"{o.name}:{len(o.pictures)}:{len(o.restyled)}" for o in things)
+    pictures = sum(len(o.pictures) + len(o.restyled) for o in things)
+    return f"{len(things)} names, {pictures} pictures, {zlib.crc32(counted.encode()):08x}"
+
+
+def _check_made_of(folder: Path) -> None:
+    note = folder / MADE_OF
+    if not note.is_file() or catalogue.missing():  # a bank may be brought to a machine that has no pictures
+        return
+    before, now = note.read_text().strip(), _made_of(catalogue.load(restyled=True))
+    if before != now:
+        raise catalogue.AssetError(
+            f"The bank of cut-outs in {str(folder)!r} was made of {before}, and here are {now}; delete it to learn these, or put the "
+            "pictures back as they were."
+        )
 
 
 def _looks_of(thing: catalogue.NamedObject, each: int) -> int:

@@ -57,6 +57,7 @@ class WarmStartSettings:
     selection_weight: float = 1.0
     names_weight: float = 0.0  # of telling a thing's names from all others of the bank, for crops and for the ConvNet's maps
     absent_weight: float = 0.0  # of every score for a name that a crop's region does not answer, its background's too (losses.absent_loss)
+    text_noise: float = 0.0  # share of another caption's sentence vector that is added to each, at most (warm_start._near)
     ranking_weight: float = 0.25  # of bringing a caption's cells to the top, where the maps' own loss hardly moves at first
 
     @property
@@ -77,6 +78,8 @@ class WarmStartSettings:
         for name in ("camera", "magnified", "shaped", "context", "words_context"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
+        if self.text_noise < 0:
+            raise TrainingError(f"text_noise is {self.text_noise}; give a share of 0 or more")
         if self.words < 0:
             raise TrainingError(f"words is {self.words}; give how many crops of text signs a step shows, or 0")
         if not 0 <= self.supports <= 1 or self.support_tokens < 1:
@@ -104,6 +107,7 @@ class WarmBatch:
     mosaic_names: torch.Tensor | None = None  # bool [k, V]
     centres: torch.Tensor | None = None  # float32 [k, 3]: number of the mosaic, y and x from 0 to 1
     letters: torch.Tensor | None = None  # bool [M, n, 36]: which of word_crops.LETTERS each token shows; of `words` alone
+    noise_seed: int = 0  # of which captions' vectors are added to which, and how much of them
     words: WarmBatch | None = None  # crops of text signs, where settings.words is not 0; without mosaics
 
 
@@ -119,7 +123,8 @@ def make_warm_batch(bank: Bank, settings: WarmStartSettings, model: Settings, rn
         read = make_word_crops(bank, settings.words, settings.colour_jitter, model, rng, settings.named)
         nothing = torch.empty(0)
         words = WarmBatch(**read, mosaics=nothing, mosaic_texts=(), cells=nothing, valid=nothing, names=names)
-    return WarmBatch(**made, names=names, words=words)
+    noise_seed = int(rng.integers(2**31)) if settings.text_noise else 0
+    return WarmBatch(**made, names=names, words=words, noise_seed=noise_seed)
 
 
 def _object(bank: Bank, rng: np.random.Generator, alike: int | None = None) -> tuple[int, str, str, frozenset]:

@@ -26,18 +26,22 @@ def warm_loss(
     kv [L, 2, F, h, n0, D/h]: keys and values of the glances at F frames, for the share of the crops that sees one; None: no crop does.
     """
     v = model.vision_model
-    names = model.text_model.project(sentences.of(batch.names)) if batch.names else None
-    match, top1, _ = _crops_loss(model, batch, sentences, settings, settings.context, names, kv)
+    noise = torch.Generator().manual_seed(batch.noise_seed)
+    names = model.text_model.project(_near(sentences.of(batch.names), settings.text_noise, noise)) if batch.names else None
+    said = _near(sentences.of(batch.texts), settings.text_noise, noise)
+    match, top1, _ = _crops_loss(model, batch, said, settings, settings.context, names, kv)
     more = {}
     if batch.words is not None:
-        more["words"], more["words_top1"], tokens = _crops_loss(model, batch.words, sentences, settings, settings.words_context, names, kv)
+        more["words"], more["words_top1"], tokens = _crops_loss(
+            model, batch.words, sentences.of(batch.words.texts), settings, settings.words_context, names, kv
+        )
         more["letters"], more["letters_top1"] = _letters_loss(model, batch.words, sentences, tokens)
         match = match + settings.words_weight * more["words"] + settings.letters_weight * more["letters"]
     more["top1"] = top1
     if not len(batch.mosaics):  # the crops alone, as for a model without the auxiliary branch
         zero = torch.zeros(())
         return {"total": match, "match": match, "ranking": zero, "selector": zero, "prior": zero, **more}
-    prompt = v.prompt_aux(model.text_model.project(sentences.of(batch.mosaic_texts)).prompt)
+    prompt = v.prompt_aux(model.text_model.project(_near(sentences.of(batch.mosaic_texts), settings.text_noise, noise)).prompt)
     features = v.aux_features(batch.mosaics)
     maps = selector_logits(v, features, prompt, batch.cells)
     selector = losses.selection_loss(maps, batch.cells, batch.valid, settings.positive_weight)
@@ -55,13 +59,16 @@ def warm_loss(
 def _crops_loss(
     model: PS3,
     batch: WarmBatch,
-    sentences: Sentences,
+    said: torch.Tensor,
     settings: WarmStartSettings,
     context: float,
     names: TextOutput | None,
     kv: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(loss of the crops' regions against all captions and names, part of the regions whose own caption comes first, tokens [M, n, D])."""
+    """(loss of the crops' regions against all captions and names, part of the regions whose own caption comes first, tokens [M, n, D]).
+
+    said [M, W]: the captions' sentence vectors.
+    """
     v = model.vision_model
     count, rows, _ = batch.mask.shape
     tokens = _looked(v, batch, 0 if kv is None else round(context * count), kv)
@@ -69,7 +76,7 @@ def _crops_loss(
     image = torch.arange(count).repeat_interleave(rows)
     background = torch.arange(rows).repeat(count) >= NAMED_ROWS
     keep = batch.has_row.flatten()
-    text = model.text_model.project(sentences.of(batch.texts)).text
+    text = model.text_model.project(said).text
     answers = batch.answers[image] & ~background[:, None]
     positive, ignore = losses.pair_masks(
         image[keep],
@@ -94,6 +101,17 @@ def _crops_loss(
         absent = losses.absent_loss(embedding[keep], names.text, model.logit_scale, model.logit_bias, member[keep])
         match = match + settings.absent_weight * absent
     return match, right.float().mean(), tokens
+
+
+def _near(vectors: torch.Tensor, most: float, generator: torch.Generator) -> torch.Tensor:
+    """Unit vectors [Q, W], each with up to `most` times any other one of them added, and of unit length again: still nearest to itself.
+
+    A name that no picture was ever seen of is understood from the names around it, so these must not each be an island.
+    """
+    if not most:
+        return vectors
+    far = most * torch.rand(len(vectors), 1, generator=generator)
+    return F.normalize(vectors + far.to(vectors) * vectors[torch.randperm(len(vectors), generator=generator)], dim=-1)
 
 
 def _letters_loss(model: PS3, batch: WarmBatch, sentences: Sentences, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

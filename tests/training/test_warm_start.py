@@ -129,6 +129,19 @@ def test_every_thing_is_told_from_all_names_of_the_bank(tiny_model, bank, settin
     assert all(parts[1][name] > parts[0][name] for name in ("match", "ranking"))
 
 
+def test_captions_are_moved_towards_others_and_the_same_batch_gives_the_same_loss(tiny_model, bank, settings, sentences):
+    cut, near = settings_of(tiny_model.config), replace(settings, names_weight=1.0, text_noise=0.5)
+    made = warm_batch.make_warm_batch(bank, near, cut, np.random.default_rng(2))
+    losses_ = [warm_start.warm_loss(tiny_model, made, sentences, one) for one in (near, near, replace(near, text_noise=0.0))]
+    assert losses_[0]["total"] == losses_[1]["total"] != losses_[2]["total"]
+    vectors = torch.eye(6)
+    moved = warm_start._near(vectors, 0.5, torch.Generator().manual_seed(1))
+    assert torch.allclose(moved.norm(dim=1), torch.ones(6)) and torch.equal(moved.argmax(1), torch.arange(6))  # still nearest to itself
+    with pytest.raises(TrainingError, match="text_noise is -0.1"):
+        replace(settings, text_noise=-0.1)
+    assert (moved.sort(dim=1).values[:, -2] > 0).any() and warm_start._near(vectors, 0.0, torch.Generator()) is vectors
+
+
 def test_names_that_a_crop_does_not_answer_are_negatives(tiny_model, bank, settings, sentences):
     cut = settings_of(tiny_model.config)
     absent = replace(settings, absent_weight=0.5, mosaics=0)

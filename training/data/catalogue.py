@@ -79,7 +79,7 @@ class NamedObject:
     held_out: bool = False  # never in training frames
     wider: tuple = ()  # names it answers to beside those of table.FAMILIES
     core: bool = True  # of the hand-written table; False: of wide.py, with no words but its name
-    restyled: tuple = ()  # as `pictures`: the same thing drawn by other hands (restyled.py), shown in styles.SHARE of its looks
+    restyled: tuple = ()  # as `pictures`, by other hands (restyled.py) or as 3D models (views.py): shown in styles.SHARE of its looks
 
     @property
     def families(self):
@@ -126,20 +126,26 @@ def _find(pattern, places):
     return [(root, str(p)) for p in found if p.stem not in table.EXCLUDED]
 
 
+def missing():
+    """The collections of pictures, of those that every machine can have, that are not on this one: a sorted list."""
+    return sorted({"sign", "emoji", "clip", "tux"} - set(roots()))
+
+
 def load(require=False, only=None, core_only=False, restyled=False):
     """The objects whose pictures are here, as a tuple: the table's in its order, then the wide ones (wide.py).
 
     require: True raises AssetError where a whole collection is missing, saying what to install.
     only: keep only pictures of these roots, for example SHIPPABLE for frames that are given away.
-    core_only: leave the wide ones out. restyled: with pictures in other styles, and the things that only they show: for training.
+    core_only: leave the wide ones out. restyled: with pictures in other styles, views of 3D models of them, and the things that only
+    other styles show: for training.
     """
     places = roots()
+    styled = {root: places[root] for root in ("style", "model") if root in places and restyled}
     if not restyled:
         places.pop("style", None)
-    missing = sorted({"sign", "emoji", "clip", "tux"} - set(places))
-    if require and missing:
+    if require and missing():
         raise AssetError(
-            f"The picture collections {', '.join(missing)} are missing under {str(assets_folder())!r} and the Debian paths; "
+            f"The picture collections {', '.join(missing())} are missing under {str(assets_folder())!r} and the Debian paths; "
             "run `python -m ps3_training.data.fetch_assets .assets` and install the Debian packages it names."
         )
     loaded = []
@@ -160,15 +166,22 @@ def load(require=False, only=None, core_only=False, restyled=False):
         for name, place, group, metres, kind, pictures in found:
             wider = wide.wider(name, kind, names)
             loaded.append(NamedObject(name, (), "", False, place, group, metres, kind, pictures, wide.held_out(name), wider, core=False))
-    return tuple(replace(o, restyled=_restyled(o, places["style"])) for o in loaded) if "style" in places else tuple(loaded)
+    return tuple(replace(o, restyled=_restyled(o, styled)) for o in loaded) if styled else tuple(loaded)
 
 
-def _restyled(thing, folder):
-    """The same thing as others drew it; none for signs and lights, whose colours and forms are the law's."""
+def _restyled(thing, places):
+    """The same thing as others drew it, and views of 3D models of it where it has no colour of its own; none for signs and lights, whose
+    colours and forms are the law's.
+    """
     if thing.kind in ("sign", "light"):
         return ()
-    drawn = tuple(found for root, path in thing.pictures if root == "emoji" for found in styles.of_emoji(path, folder))
-    return drawn + tuple(found for found in styles.of_name(thing.name, folder) if found not in thing.pictures)
+    found = []
+    if "style" in places:
+        found += [p for root, path in thing.pictures if root == "emoji" for p in styles.of_emoji(path, places["style"])]
+        found += styles.of_name(thing.name, places["style"])
+    if "model" in places and not thing.color:
+        found += wide.views(places["model"], (thing.name, *thing.synonyms))
+    return tuple(picture for picture in found if picture not in thing.pictures)
 
 
 @lru_cache(maxsize=2048)

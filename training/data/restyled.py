@@ -26,7 +26,7 @@ from .fetch_assets import NPM, folder_name
 from .stamps import plain_svg, resembles
 
 SIDE = 256  # px, of a picture
-SHARE = 0.25  # of a thing's looks that are in another style, where it has one
+SHARE = 0.35  # of a thing's looks that are in another style or a 3D model's, where it has one
 CODED = ("noto", "twemoji", "fluent-emoji-flat", "openmoji")  # sets that name code points; the first one's words find the others' pictures
 WORDED = ("noto-v1", "emojione", "streamline-emojis")  # sets that have words only
 CLIPPED = "openclipart"

@@ -8,6 +8,7 @@ Every eighth name is held out: it is never trained on, and `test-new` asks for i
 import json
 import unicodedata
 import zlib
+from functools import cache
 from pathlib import Path
 
 from . import restyled, stamps
@@ -106,7 +107,7 @@ def rows(places, taken):
     if "emoji" in places:
         found += _emoji(places["emoji"], taken)
     if "model" in places:
-        found += _models(places["model"], taken)
+        found += _models(places["model"], taken, _held({row[0] for row in found}))
     rows_of = {}
     for row in found:
         rows_of.setdefault(row[0], row)
@@ -179,13 +180,27 @@ def _emoji(folder, taken):
     return found
 
 
-def _models(folder, taken):
-    """Rendered views of 3D models (views.py): models.json names them. A name that the table has already is left to the table's pictures."""
-    listed = json.loads((folder / "models.json").read_text())
+def _models(folder, taken, held):
+    """Rendered views of 3D models (views.py): models.json names them. A name that the table has already is left to the table's pictures.
+
+    held: names that training must not see; a model that resembles one of them is taken only where its own name is held out too.
+    """
     found = []
-    for model in listed:
-        pictures = tuple(("model", str(p)) for p in sorted((Path(folder) / model["folder"]).glob("*.webp")))
-        if pictures and model["name"] not in taken:
+    for name, (model, pictures) in _views(folder).items():
+        if pictures and name not in taken and (held_out(name) or not stamps.resembles(name, held)):
             kind = "street" if model["place"] == "street" else "room"
-            found.append((model["name"], model["place"], model["group"], float(model["metres"]), kind, pictures))
+            found.append((name, model["place"], model["group"], float(model["metres"]), kind, pictures))
     return found
+
+
+def views(folder, names):
+    """Pictures, as ("model", path), of the 3D models that have one of these names."""
+    known = _views(folder)
+    return tuple(picture for name in names if name in known for picture in known[name][1])
+
+
+@cache
+def _views(folder):
+    """{name: (its entry in models.json, its pictures)}."""
+    listed = json.loads((Path(folder) / "models.json").read_text())
+    return {m["name"]: (m, tuple(("model", str(p)) for p in sorted((Path(folder) / m["folder"]).glob("*.webp")))) for m in listed}

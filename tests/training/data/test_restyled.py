@@ -56,6 +56,22 @@ def test_every_set_shows_the_same_thing_again_and_only_training_sees_it(assets):
     assert "clamp" not in {o.name for o in plain} and not any(o.restyled for o in plain)
 
 
+def test_views_of_a_model_are_other_looks_of_a_thing_without_a_colour(assets):
+    drawn(assets)
+    rows = [
+        {"name": name, "folder": name, "place": "room", "group": "dish", "metres": 0.1} for name in ("mug", "red apple", "french press")
+    ]
+    for row in rows:
+        (assets / "model_views" / row["folder"]).mkdir(parents=True)
+        (assets / "model_views" / row["folder"] / "0.webp").touch()
+    (assets / "model_views" / "models.json").write_text(json.dumps(rows))
+    things = {o.name: o for o in catalogue.load(restyled=True)}
+    assert [root for root, _ in things["mug"].restyled] == ["style", "model"]
+    assert [root for root, _ in things["french press"].pictures] == ["model"] and not things["french press"].restyled
+    assert all(root != "model" for o in things.values() if o.color for root, _ in o.restyled)  # a model of an apple may have any colour
+    assert not any(o.restyled for o in catalogue.load())
+
+
 def test_a_stopped_drawing_goes_on_and_is_used_only_when_whole(assets):
     drawn(assets)
     kept = assets / "emoji_styles" / "noto" / "1fad6.webp"

@@ -45,6 +45,19 @@ def test_rows_of_each_root(tmp_path):
     assert wide.rows({}, set()) == []
 
 
+def test_a_model_that_resembles_a_held_out_name_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(wide, "HELD_OUT", ("radio",))
+    monkeypatch.setattr(wide, "held_out", lambda name: name == "pocket radio")
+    names = ("clock radio", "radio", "pocket radio", "desk")
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.webp").touch()
+    rows = [{"name": n, "folder": n, "place": "room", "group": "device", "metres": 0.2} for n in names]
+    (tmp_path / "models.json").write_text(json.dumps(rows))
+    assert [row[0] for row in wide.rows({"model": tmp_path}, set())] == ["pocket radio", "desk"]  # the former is itself held out
+    assert wide.views(tmp_path, ("writing table", "desk")) == (("model", str(tmp_path / "desk" / "0.webp")),)
+
+
 def test_every_eighth_name_is_held_out_and_stays_so():
     names = [f"thing {i}" for i in range(4000)]
     share = sum(map(wide.held_out, names)) / len(names)

@@ -1,0 +1,170 @@
+"""A name that no picture was seen of is understood from the names around it: python -m ps3_training.smoothing CHECKPOINT BANK OUT
+
+Training makes each name of the bank an island: its text embedding is right, and what lies between two names is hardly anything. So the
+embedding of every phrase is drawn towards the mean of the known names' embeddings, weighed by how near their sentences are:
+
+    smoothed(s) = unit(t(s)) + SHARE * unit(sum over names n of softmax(cos(s, s_n) / WIDTH) * (unit(t(s_n)) - mean))
+
+where s is a sentence vector and t the text projection. A known name is its own nearest, so it moves little. No picture is needed: the
+projection (and the prompt behind it) is fitted to this over the bank's captions and phrases of many words, in a minute on a CPU.
+Written words and letters stay as they are: "exit" is not nearly "exhibit". Of the words none is a held-out name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ps3_ros.errors import CheckpointError
+from ps3_ros.exits import exit_code
+from ps3_ros.reading import LETTERS
+from ps3_training.data import catalogue
+from ps3_training.model import PS3
+
+from .sentences import Sentences
+from .sprites import Bank, is_made, read_bank
+from .start import THRESHOLDS
+from .word_crops import spoken
+
+WIDTH = 0.1  # of the softmax over cosines of sentence vectors
+SHARE = 1.0  # of the neighbours' mean beside a phrase's own embedding
+PAIRS = 8000  # phrases "word name" beside the single words
+PASS = 4096  # phrases at once
+BATCH = 1024
+NAME_WEIGHT, LETTER_WEIGHT = 4.0, 20.0  # how much more often a name or a letter is drawn than another phrase
+SIZE_WEIGHT = 0.05  # of an embedding's length in the loss
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """What the projection is fitted to."""
+
+    names: tuple[str, ...]  # the known ones, which all others are drawn towards
+    moved: tuple[str, ...]  # names, captions of things, words and pairs
+    kept: tuple[str, ...]  # captions of written words, and of letters
+
+    @classmethod
+    def of(cls, bank: Bank, words: list[str], seed: int = 0) -> Phrases:
+        """Of a bank's captions and single words, none of which may be a held-out name."""
+        texts = [label for label in bank.labels if "least" in label]
+        written = {*LETTERS, *spoken(bank.names), *(t for label in texts for t in (*label["means"], *label["asks"], *label["texts"]))}
+        things = {t for label in bank.labels if "least" not in label for t in (*label["texts"], *label["asks"])} - written
+        names = sorted({ask for label in bank.labels if "least" not in label for ask in label["asks"]} - written)
+        rng = np.random.default_rng(seed)
+        words = sorted(word for word in set(words) if not catalogue.is_held_out(word))
+        drawn = zip(rng.integers(len(words), size=PAIRS), rng.integers(len(names), size=PAIRS), strict=True)
+        pairs = {f"{words[w]} {names[n]}" for w, n in drawn}
+        new = {p for p in pairs if not catalogue.is_held_out(p)} | set(words)
+        return cls(tuple(names), tuple(sorted(things | new)), tuple(sorted(written)))
+
+
+def words_of(tokenizer: Path) -> list[str]:
+    """The whole words of a WordPiece tokenizer.json, of three letters or more."""
+    vocabulary = json.loads(tokenizer.read_text(encoding="utf-8"))["model"]["vocab"]
+    return [word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 2]
+
+
+def smooth(model: PS3, sentences: Sentences, phrases: Phrases, share: float = SHARE, width: float = WIDTH, steps: int = 2000) -> dict:
+    """Fits the model's text projection and prompt in place. sentences: holds all phrases. Returns mean cosines to what was asked for:
+    `moved` and `kept` of the embeddings, `prompts` of the prompts."""
+    from tqdm import trange
+
+    tower = model.text_model
+    if not hasattr(tower, "text_projection") or not hasattr(tower, "encoder"):
+        raise CheckpointError("This checkpoint's text tower has no sentence encoder behind a projection; only such a one can be smoothed.")
+    every = (*phrases.moved, *phrases.kept)
+    vectors = sentences.of(every)
+    with torch.no_grad():
+        known = F.normalize(sentences.of(phrases.names), dim=-1)
+        around = F.normalize(tower.project(known).text, dim=-1)
+        around = around - around.mean(0)
+        embeddings, prompts = [], []
+        for start in range(0, len(vectors), PASS):
+            own = tower.project(vectors[start : start + PASS])
+            embeddings.append(drawn(own.text, vectors[start : start + PASS], known, around, share, width))
+            prompts.append(own.prompt)
+        embedding, prompt = torch.cat(embeddings), torch.cat(prompts)
+        embedding[len(phrases.moved) :] = tower.project(vectors[len(phrases.moved) :]).text
+    names, letters = set(phrases.names), set(LETTERS)
+    weight = torch.tensor([NAME_WEIGHT if p in names else LETTER_WEIGHT if p in letters else 1.0 for p in every])
+    fitted = copy.deepcopy(tower).train()
+    for name, parameter in fitted.named_parameters():
+        parameter.requires_grad_(name.startswith(("text_projection.", "prompt_proj.")))
+    trained = [p for p in fitted.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
+    generator = torch.Generator().manual_seed(0)
+    for _ in trange(steps, unit="step", mininterval=2):
+        i = torch.multinomial(weight, BATCH, replacement=True, generator=generator)
+        made = fitted.project(vectors[i])
+        loss = _apart(made.text, embedding[i]) + _apart(made.prompt, prompt[i])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    model.text_model = fitted.eval().requires_grad_(False)
+    with torch.no_grad():
+        made = [fitted.project(vectors[start : start + PASS]) for start in range(0, len(vectors), PASS)]
+        alike = F.cosine_similarity(torch.cat([m.text for m in made]), embedding)
+        prompted = F.cosine_similarity(torch.cat([m.prompt for m in made]), prompt)
+    count = len(phrases.moved)
+    return {"moved": float(alike[:count].mean()), "kept": float(alike[count:].mean()), "prompts": float(prompted.mean())}
+
+
+def drawn(text: torch.Tensor, vectors: torch.Tensor, known: torch.Tensor, around: torch.Tensor, share: float, width: float) -> torch.Tensor:
+    """Embeddings [Q, E] as long as before, drawn towards what the nearest of N known names are.
+
+    text [Q, E]: of the phrases; vectors [Q, W], known [N, W]: sentence vectors, of unit length; around [N, E]: the names' embeddings.
+    """
+    near = torch.softmax(F.normalize(vectors, dim=-1) @ known.T / width, dim=-1) @ around
+    moved = F.normalize(text, dim=-1) + share * F.normalize(near, dim=-1)
+    return text.norm(dim=-1, keepdim=True) * F.normalize(moved, dim=-1)
+
+
+def _apart(made: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+    size = made.norm(dim=-1) / asked.norm(dim=-1) - 1
+    return (1 - F.cosine_similarity(made, asked)).mean() + SIZE_WEIGHT * size.square().mean()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ps3_training.smoothing", description="Draws phrases towards known names around them.")
+    parser.add_argument("checkpoint", type=Path, help="folder with config.json, model.safetensors and tokenizer.json")
+    parser.add_argument("bank", type=Path, help="folder of a bank of cut-outs that it was trained on: CACHE/bank")
+    parser.add_argument("out", type=Path, help="folder for the smoothed checkpoint")
+    parser.add_argument("--share", type=float, default=SHARE, help=f"of the neighbours' mean (default {SHARE})")
+    parser.add_argument("--steps", type=int, default=2000, help="of the fit (default 2000)")
+    options = parser.parse_args(argv)
+
+    def run() -> None:
+        if not is_made(options.bank):
+            raise CheckpointError(f"There is no bank of cut-outs in {str(options.bank)!r}; name the one that `ps3 train` made.")
+        if options.share <= 0 or options.steps < 1:
+            raise CheckpointError(f"share and steps are {options.share} and {options.steps}; give more than 0, and 1 or more.")
+        tokenizer = options.checkpoint / "tokenizer.json"
+        if not tokenizer.is_file():
+            raise CheckpointError(f"checkpoint {str(options.checkpoint)!r} has no tokenizer.json; copy its text model's tokenizer there")
+        model = PS3.from_pretrained(options.checkpoint)
+        phrases = Phrases.of(read_bank(options.bank), words_of(tokenizer))
+        sentences = Sentences(None, model.text_model, tokenizer)
+        sentences.add((*phrases.names, *phrases.moved, *phrases.kept))
+        print({name: round(value, 4) for name, value in smooth(model, sentences, phrases, options.share, steps=options.steps).items()})
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name in ("tokenizer.json", THRESHOLDS):
+            if (options.checkpoint / name).is_file():
+                shutil.copyfile(options.checkpoint / name, options.out / name)
+        model.save_pretrained(options.out)
+
+    return exit_code("error", run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
