@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ps3_training import sprites
 from ps3_training.banks import Banks
 from ps3_training.data import catalogue
 from ps3_training.errors import TrainingError
@@ -71,6 +72,7 @@ def test_a_process_that_ends_does_not_wait_for_the_next_bank(begun, tmp_path):
 import sys
 import time
 from pathlib import Path
+from ps3_training import sprites
 from ps3_training.banks import Banks
 from tests.training.test_banks import SMALL, Known
 if __name__ == "__main__":
@@ -93,6 +95,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from ps3_training import sprites
 from ps3_training.banks import Banks
 from ps3_training.stopping import StopSignals
 from tests.training.test_banks import SMALL, Known
@@ -140,3 +143,15 @@ def test_a_bank_of_fewer_things_than_the_catalogue_has_is_not_made_unseen(drawn,
 def test_renew_bank_is_a_number_of_steps(tmp_path):
     with pytest.raises(TrainingError, match="renew_bank is -1"):
         Banks(tmp_path, 1, 0, Known(), renew=-1)
+
+
+def test_a_bank_of_other_pictures_is_named_and_one_without_a_note_used(begun, monkeypatch):
+    note = begun / "bank" / sprites.MADE_OF
+    assert "names" in note.read_text()
+    note.write_text("3 names, 9 pictures, 00000000\n")
+    assert sprites.make_bank(begun / "bank", **SMALL).names  # no collections here: a bank may be brought to such a machine
+    monkeypatch.setattr(catalogue, "missing", list)
+    with pytest.raises(catalogue.AssetError, match="was made of 3 names, 9 pictures"):
+        sprites.make_bank(begun / "bank", **SMALL)
+    note.unlink()
+    assert sprites.make_bank(begun / "bank", **SMALL).names == sprites.read_bank(begun / "bank").names
