@@ -68,9 +68,17 @@ class Phrases:
 
 
 def words_of(tokenizer: Path) -> list[str]:
-    """The whole words of a WordPiece tokenizer.json, of three letters or more."""
-    vocabulary = json.loads(tokenizer.read_text(encoding="utf-8"))["model"]["vocab"]
-    return [word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 2]
+    """The whole words of a WordPiece tokenizer.json, of three letters or more. Raises CheckpointError where there are none."""
+    try:
+        vocabulary = json.loads(tokenizer.read_text(encoding="utf-8"))["model"]["vocab"]
+        words = [word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 2]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"The words of {str(tokenizer)!r} cannot be read ({error!r}); a WordPiece tokenizer.json is needed."
+        ) from error
+    if not words:
+        raise CheckpointError(f"{str(tokenizer)!r} has no whole word of three letters or more; a WordPiece tokenizer.json is needed.")
+    return words
 
 
 def smooth(model: PS3, sentences: Sentences, phrases: Phrases, share: float = SHARE, width: float = WIDTH, steps: int = 2000) -> dict:
@@ -149,6 +157,8 @@ def main(argv: list[str] | None = None) -> int:
             raise CheckpointError(f"There is no bank of cut-outs in {str(options.bank)!r}; name the one that `ps3 train` made.")
         if options.share <= 0 or options.steps < 1:
             raise CheckpointError(f"share and steps are {options.share} and {options.steps}; give more than 0, and 1 or more.")
+        if options.out.resolve() == options.checkpoint.resolve():
+            raise CheckpointError(f"OUT is the checkpoint {str(options.out)!r} itself; name another folder, so that both can be compared.")
         tokenizer = options.checkpoint / "tokenizer.json"
         if not tokenizer.is_file():
             raise CheckpointError(f"checkpoint {str(options.checkpoint)!r} has no tokenizer.json; copy its text model's tokenizer there")

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.numpy import save_file
 
+from ps3_ros.errors import CheckpointError
 from ps3_ros.reading import LETTERS
 from ps3_training import smoothing, sprites
 from ps3_training.model import PS3
@@ -86,6 +87,7 @@ def test_the_command_writes_a_checkpoint_and_says_what_is_missing(tmp_path, caps
     assert smoothing.main([str(start), str(tmp_path / "none"), str(out)]) != 0 and "no bank of cut-outs" in capsys.readouterr().err
     cut_outs = bank(tmp_path / "bank")
     assert smoothing.main([str(start), str(cut_outs), str(out), "--steps", "0"]) != 0 and "1 or more" in capsys.readouterr().err
+    assert smoothing.main([str(start), str(cut_outs), str(start)]) != 0 and "name another folder" in capsys.readouterr().err
     assert not out.exists()
     monkeypatch.setattr(smoothing, "words_of", lambda tokenizer: ["square", "grey"])
     assert smoothing.main([str(start), str(cut_outs), str(out), "--steps", "3"]) == 0
@@ -99,5 +101,7 @@ def test_whole_words_of_a_tokenizer(tmp_path):
         '{"model": {"vocab": {"[PAD]": 0, "##ing": 1, "mug": 2, "it": 3, "\\u00e9t\\u00e9": 4, "123": 5}}}'
     )
     assert smoothing.words_of(tmp_path / "tokenizer.json") == ["mug"]
-    with pytest.raises(FileNotFoundError):
-        smoothing.words_of(tmp_path / "none.json")
+    for number, text in enumerate(('{"model": {"vocab": [["mug", 1]]}}', "{", '{"model": {"vocab": {"[PAD]": 0}}}')):
+        (tmp_path / f"{number}.json").write_text(text)
+        with pytest.raises(CheckpointError, match="WordPiece"):
+            smoothing.words_of(tmp_path / f"{number}.json")
