@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from ps3_ros.reading import LETTERS
 from ps3_training.data import catalogue
 from ps3_training.model import PS3
 
+from .files import write_whole
 from .sentences import Sentences
 from .sprites import Bank, is_made, read_bank
 from .start import THRESHOLDS
@@ -53,16 +53,18 @@ class Phrases:
     kept: tuple[str, ...]  # captions of written words, and of letters
 
     @classmethod
-    def of(cls, bank: Bank, words: list[str], seed: int = 0) -> Phrases:
+    def of(cls, bank: Bank, words: list[str]) -> Phrases:
         """Of a bank's captions and single words, none of which may be a held-out name."""
         texts = [label for label in bank.labels if "least" in label]
         written = {*LETTERS, *spoken(bank.names), *(t for label in texts for t in (*label["means"], *label["asks"], *label["texts"]))}
         things = {t for label in bank.labels if "least" not in label for t in (*label["texts"], *label["asks"])} - written
         names = sorted({ask for label in bank.labels if "least" not in label for ask in label["asks"]} - written)
-        rng = np.random.default_rng(seed)
+        if not names:
+            raise CheckpointError("This bank of cut-outs has no names of things; name one that `ps3 train` made.")
+        rng = np.random.default_rng(0)
         words = sorted(word for word in set(words) if not catalogue.is_held_out(word))
-        drawn = zip(rng.integers(len(words), size=PAIRS), rng.integers(len(names), size=PAIRS), strict=True)
-        pairs = {f"{words[w]} {names[n]}" for w, n in drawn}
+        picked = zip(rng.integers(len(words), size=PAIRS), rng.integers(len(names), size=PAIRS), strict=True)
+        pairs = {f"{words[w]} {names[n]}" for w, n in picked}
         new = {p for p in pairs if not catalogue.is_held_out(p)} | set(words)
         return cls(tuple(names), tuple(sorted(things | new)), tuple(sorted(written)))
 
@@ -89,19 +91,14 @@ def smooth(model: PS3, sentences: Sentences, phrases: Phrases, share: float = SH
     tower = model.text_model
     if not hasattr(tower, "text_projection") or not hasattr(tower, "encoder"):
         raise CheckpointError("This checkpoint's text tower has no sentence encoder behind a projection; only such a one can be smoothed.")
-    every = (*phrases.moved, *phrases.kept)
-    vectors = sentences.of(every)
-    with torch.no_grad():
-        known = F.normalize(sentences.of(phrases.names), dim=-1)
-        around = F.normalize(tower.project(known).text, dim=-1)
-        around = around - around.mean(0)
-        embeddings, prompts = [], []
-        for start in range(0, len(vectors), PASS):
-            own = tower.project(vectors[start : start + PASS])
-            embeddings.append(drawn(own.text, vectors[start : start + PASS], known, around, share, width))
-            prompts.append(own.prompt)
-        embedding, prompt = torch.cat(embeddings), torch.cat(prompts)
-        embedding[len(phrases.moved) :] = tower.project(vectors[len(phrases.moved) :]).text
+    every, count = (*phrases.moved, *phrases.kept), len(phrases.moved)
+    vectors, known = sentences.of(every), sentences.of(phrases.names)
+    around = F.normalize(_projected(tower, known)[0], dim=-1)
+    around = around - around.mean(0)
+    embedding, prompt = _projected(tower, vectors)
+    for start in range(0, count, PASS):
+        part = slice(start, min(start + PASS, count))
+        embedding[part] = drawn(embedding[part], vectors[part], known, around, share, width)
     names, letters = set(phrases.names), set(LETTERS)
     weight = torch.tensor([NAME_WEIGHT if p in names else LETTER_WEIGHT if p in letters else 1.0 for p in every])
     fitted = copy.deepcopy(tower).train()
@@ -120,12 +117,20 @@ def smooth(model: PS3, sentences: Sentences, phrases: Phrases, share: float = SH
         optimizer.step()
         schedule.step()
     model.text_model = fitted.eval().requires_grad_(False)
-    with torch.no_grad():
-        made = [fitted.project(vectors[start : start + PASS]) for start in range(0, len(vectors), PASS)]
-        alike = F.cosine_similarity(torch.cat([m.text for m in made]), embedding)
-        prompted = F.cosine_similarity(torch.cat([m.prompt for m in made]), prompt)
-    count = len(phrases.moved)
-    return {"moved": float(alike[:count].mean()), "kept": float(alike[count:].mean()), "prompts": float(prompted.mean())}
+    text, prompted = _projected(fitted, vectors)
+    alike = F.cosine_similarity(text, embedding)
+    return {
+        "moved": float(alike[:count].mean()),
+        "kept": float(alike[count:].mean()),
+        "prompts": float(F.cosine_similarity(prompted, prompt).mean()),
+    }
+
+
+@torch.no_grad()
+def _projected(tower: torch.nn.Module, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Embeddings and prompts of any number of sentence vectors."""
+    made = [tower.project(part) for part in vectors.split(PASS)]
+    return torch.cat([m.text for m in made]), torch.cat([m.prompt for m in made])
 
 
 def drawn(text: torch.Tensor, vectors: torch.Tensor, known: torch.Tensor, around: torch.Tensor, share: float, width: float) -> torch.Tensor:
@@ -133,7 +138,7 @@ def drawn(text: torch.Tensor, vectors: torch.Tensor, known: torch.Tensor, around
 
     text [Q, E]: of the phrases; vectors [Q, W], known [N, W]: sentence vectors, of unit length; around [N, E]: the names' embeddings.
     """
-    near = torch.softmax(F.normalize(vectors, dim=-1) @ known.T / width, dim=-1) @ around
+    near = torch.softmax(vectors @ known.T / width, dim=-1) @ around
     moved = F.normalize(text, dim=-1) + share * F.normalize(near, dim=-1)
     return text.norm(dim=-1, keepdim=True) * F.normalize(moved, dim=-1)
 
@@ -159,18 +164,19 @@ def main(argv: list[str] | None = None) -> int:
             raise CheckpointError(f"share and steps are {options.share} and {options.steps}; give more than 0, and 1 or more.")
         if options.out.resolve() == options.checkpoint.resolve():
             raise CheckpointError(f"OUT is the checkpoint {str(options.out)!r} itself; name another folder, so that both can be compared.")
+        if options.out.exists() and not options.out.is_dir():
+            raise CheckpointError(f"OUT is {str(options.out)!r}, which is no folder; name a folder.")
         tokenizer = options.checkpoint / "tokenizer.json"
         if not tokenizer.is_file():
             raise CheckpointError(f"checkpoint {str(options.checkpoint)!r} has no tokenizer.json; copy its text model's tokenizer there")
         model = PS3.from_pretrained(options.checkpoint)
         phrases = Phrases.of(read_bank(options.bank), words_of(tokenizer))
         sentences = Sentences(None, model.text_model, tokenizer)
-        sentences.add((*phrases.names, *phrases.moved, *phrases.kept))
+        sentences.add((*phrases.moved, *phrases.kept))  # the names are among those moved
         print({name: round(value, 4) for name, value in smooth(model, sentences, phrases, options.share, steps=options.steps).items()})
-        options.out.mkdir(parents=True, exist_ok=True)
         for name in ("tokenizer.json", THRESHOLDS):
             if (options.checkpoint / name).is_file():
-                shutil.copyfile(options.checkpoint / name, options.out / name)
+                write_whole(options.out / name, (options.checkpoint / name).read_bytes())
         model.save_pretrained(options.out)
 
     return exit_code("error", run)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ps3_training.data import augment, backgrounds, captions, catalogue, words
@@ -138,12 +139,21 @@ def make_bank(folder: Path, each: int = 36, scenes: int = 48, seed: int = 0, pro
 
 
 def read_bank(folder: Path) -> Bank:
-    """A bank that was made, whatever pictures are here now."""
-    return Bank(**load_file(folder / "bank.safetensors"), labels=tuple(json.loads((folder / "bank.json").read_text())))
+    """A bank that was made, whatever pictures are here now. AssetError where it is not whole."""
+    try:
+        labels = json.loads((folder / "bank.json").read_text())
+        bank = Bank(**load_file(folder / "bank.safetensors"), labels=tuple(labels))
+        if not isinstance(labels, list) or len(labels) != len(bank.shape):
+            raise ValueError(f"{len(labels)} labels of {len(bank.shape)} cut-outs")
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        raise catalogue.AssetError(
+            f"The bank of cut-outs in {str(folder)!r} cannot be read ({error}); delete it to make it again."
+        ) from error
+    return bank
 
 
 def _made_of(things: tuple[catalogue.NamedObject, ...]) -> str:
-    """ "2232 names, 9,102 pictures, 525b6e82"."""
+    """ "2232 names, 14188 pictures, ae3729cf"."""
     counted = " ".join(f"{o.name}:{len(o.pictures)}:{len(o.restyled)}" for o in things)
     pictures = sum(len(o.pictures) + len(o.restyled) for o in things)
     return f"{len(things)} names, {pictures} pictures, {zlib.crc32(counted.encode()):08x}"

@@ -72,7 +72,6 @@ def test_a_process_that_ends_does_not_wait_for_the_next_bank(begun, tmp_path):
 import sys
 import time
 from pathlib import Path
-from ps3_training import sprites
 from ps3_training.banks import Banks
 from tests.training.test_banks import SMALL, Known
 if __name__ == "__main__":
@@ -95,7 +94,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from ps3_training import sprites
 from ps3_training.banks import Banks
 from ps3_training.stopping import StopSignals
 from tests.training.test_banks import SMALL, Known
@@ -155,3 +153,10 @@ def test_a_bank_of_other_pictures_is_named_and_one_without_a_note_used(begun, mo
         sprites.make_bank(begun / "bank", **SMALL)
     note.unlink()
     assert sprites.make_bank(begun / "bank", **SMALL).names == sprites.read_bank(begun / "bank").names
+
+
+@pytest.mark.parametrize("name, content", [("bank.json", b'[{"means"'), ("bank.json", b"{}"), ("bank.safetensors", b"cut off")])
+def test_a_bank_that_was_cut_off_is_named(begun, name, content):
+    (begun / "bank" / name).write_bytes(content)
+    with pytest.raises(catalogue.AssetError, match=f"{begun.name}.*cannot be read.*delete"):
+        sprites.read_bank(begun / "bank")

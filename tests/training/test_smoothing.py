@@ -88,8 +88,20 @@ def test_the_command_writes_a_checkpoint_and_says_what_is_missing(tmp_path, caps
     cut_outs = bank(tmp_path / "bank")
     assert smoothing.main([str(start), str(cut_outs), str(out), "--steps", "0"]) != 0 and "1 or more" in capsys.readouterr().err
     assert smoothing.main([str(start), str(cut_outs), str(start)]) != 0 and "name another folder" in capsys.readouterr().err
-    assert not out.exists()
+    (tmp_path / "file").touch()
+    assert smoothing.main([str(start), str(cut_outs), str(tmp_path / "file")]) != 0 and "no folder" in capsys.readouterr().err
+    (tmp_path / "signs").mkdir()
+    nothing = {
+        "pixels": np.zeros((0, 4), np.uint8),
+        "shape": np.zeros((0, 2), np.int32),
+        "start": np.zeros(0),
+        "backgrounds": np.zeros((0, 1, 1, 3)),
+    }
+    save_file(nothing, tmp_path / "signs" / "bank.safetensors")
+    (tmp_path / "signs" / "bank.json").write_text("[]")
     monkeypatch.setattr(smoothing, "words_of", lambda tokenizer: ["square", "grey"])
+    assert smoothing.main([str(start), str(tmp_path / "signs"), str(out)]) != 0 and "no names of things" in capsys.readouterr().err
+    assert not out.exists()
     assert smoothing.main([str(start), str(cut_outs), str(out), "--steps", "3"]) == 0
     first, second = PS3.from_pretrained(start).state_dict(), PS3.from_pretrained(out).state_dict()
     moved = {k.split(".")[1] for k in first if not torch.equal(first[k], second[k])}
