@@ -105,6 +105,9 @@ def make(out, frames, seed=1, split="train", workers=1, quality=90, size=SIZE, r
         for index, count in pool.imap_unordered(_shard, missing) if pool else map(_shard, missing):
             made += count
             bar.update(jobs[index][3] - jobs[index][2])
+        if pool:  # its workers end by themselves: one that is told to while it is ending prints a traceback
+            pool.close()
+            pool.join()
     boxes = sum(len(sample.text) for sample in shards.read_samples(out))
     done = {**settings, "shards": len(jobs), "boxes": boxes, "made_now": made, "seconds": round(time.perf_counter() - start, 1)}
     write_whole(out / "DONE", json.dumps(done) + "\n")
