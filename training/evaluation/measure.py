@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterable
@@ -106,15 +107,16 @@ def measure_split(
     encoder: Encoder, samples: Iterable[Sample], vocabulary: Vocabulary, plan: Plan, kept: Path | None = None, about: dict | None = None
 ) -> list[dict]:
     """Rows of all frames. kept: a JSON lines file of rows that a stopped run goes on with, where its first line equals `about` and plan;
-    else it begins anew. samples: an iterable, a progress bar round it if wished."""
-    head = {"about": about or {}, "plan": plan.to_dict()}
+    else it begins anew and what was there goes beside it, as NAME.1.jsonl. How many frames, and how many of them are studied, may differ.
+    samples: an iterable, a progress bar round it if wished."""
+    head = {"about": about or {}, "plan": {k: v for k, v in plan.to_dict().items() if k != "study"}}
     done = read_rows(kept, head) if kept else {}
     rows = []
     file = _open(kept, head, done) if kept else None
     try:
         for number, sample in enumerate(samples):
             row = done.get(sample.key)
-            if row is None:
+            if row is None or row["study"] != (number < plan.study):
                 row = measure_frame(encoder, sample, vocabulary, plan, number < plan.study)
                 if file:
                     file.write(json.dumps(row) + "\n")
@@ -145,6 +147,8 @@ def _open(path: Path, head: dict, done: dict):
     """The file, rewritten with what is good in it, open for more."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
+    if path.is_file() and not done and path.read_bytes().count(b"\n") > 1:  # rows of another plan: maybe hours of work
+        path.rename(next(p for n in itertools.count(1) if not (p := path.with_suffix(f".{n}.jsonl")).exists()))
     try:
         beside.write_text("".join(json.dumps(line) + "\n" for line in (head, *done.values())), encoding="utf-8")
         os.replace(beside, path)

@@ -39,8 +39,24 @@ def test_a_stopped_run_goes_on(tiny_bundle, split, tmp_path, monkeypatch):
     monkeypatch.setattr(measure, "measure_frame", lambda encoder, sample, *rest: asked.append(sample.key) or real(encoder, sample, *rest))
     assert cli.main(arguments) == 0
     assert asked == ["frame2"] and kept.read_text().startswith(first)
-    assert cli.main([*arguments, "--tokens", "100"]) == 0  # another question: nothing of it is there
-    assert len(asked) == 4
+    whole = kept.read_text()
+    assert cli.main([*arguments, "--tokens", "100"]) == 0  # another question: nothing of it is there, and what is there is not lost
+    assert len(asked) == 4 and kept.with_name("squares.1.jsonl").read_text() == whole
+    assert cli.main(arguments) == 0
+    assert len(asked) == 7 and kept.with_name("squares.2.jsonl").is_file()
+
+
+def test_another_count_of_studied_frames_asks_only_what_it_must(tiny_bundle, split, tmp_path, monkeypatch):
+    arguments = [str(tiny_bundle), str(split), "--out", str(tmp_path / "out"), "--threads", "1", "--curve", "1", "--variants", "none"]
+    assert cli.main([*arguments, "--study", "3"]) == 0
+    asked, real = [], measure.measure_frame
+    monkeypatch.setattr(measure, "measure_frame", lambda encoder, sample, *rest: asked.append(sample.key) or real(encoder, sample, *rest))
+    assert cli.main([*arguments, "--study", "2", "--limit", "2"]) == 0
+    assert asked == [] and json.loads((tmp_path / "out" / "figures.json").read_text())["splits"]["squares"]["study_frames"] == 2
+    assert cli.main([*arguments, "--study", "2"]) == 0
+    assert asked == ["frame2"]  # the third was studied and now is not
+    assert cli.main([*arguments, "--study", "2"]) == 0
+    assert asked == ["frame2"]
 
 
 def test_calibration_is_written_and_read(tiny_bundle, split, tmp_path, monkeypatch, capsys):
