@@ -7,8 +7,12 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write beside, then rename; the folder is made where it is missing. What a killed process leaves is `.<name>.<pid>.part`."""
+    """Write beside, then rename, as UTF-8; the folder is made where it is missing. What a killed process leaves is `.<name>.<pid>.part`,
+    a failed one nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(content if isinstance(content, bytes) else content.encode())
-    os.replace(part, path)
+    try:
+        part.write_bytes(content if isinstance(content, bytes) else content.encode())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import replace
 from itertools import islice
@@ -19,6 +18,7 @@ from ps3_ros.errors import Ps3Error
 from ps3_ros.exits import exit_code
 from ps3_ros.manifest import LATER_SETTINGS
 from ps3_training.data.shards import open_data
+from ps3_training.files import write_whole
 from ps3_training.model.thresholds import write_thresholds
 
 from .answers import Condition, variants
@@ -87,8 +87,8 @@ def run(options: argparse.Namespace) -> int:
     print(report(figures))
     if options.out:
         plots = [plot for split, found in figures["splits"].items() for plot in draw(split, found, options.out)]
-        write(options.out / "figures.json", json.dumps(figures, indent=1) + "\n")
-        write(options.out / "report.md", report(figures, plots))
+        write_whole(options.out / "figures.json", json.dumps(figures, indent=1) + "\n")
+        write_whole(options.out / "report.md", report(figures, plots))
         print(f"written: {options.out / 'report.md'}", file=sys.stderr)
     return 0
 
@@ -119,7 +119,7 @@ def run_calibrate(options: argparse.Namespace) -> int:
     # Chosen by hand; what was calibrated holds with them.
     values = {name: value for name in LATER_SETTINGS if (value := getattr(encoder.settings, name))} | values
     write_thresholds(target, values)
-    write(target.with_suffix(".md"), calibration_report(values, about, [str(folder) for folder in options.data]))
+    write_whole(target.with_suffix(".md"), calibration_report(values, about, [str(folder) for folder in options.data]))
     draw_reliability(about["before"], about["after"], target.with_suffix(".png"))
     print(calibration_report(values, about, [str(folder) for folder in options.data]))
     if options.apply:
@@ -178,17 +178,6 @@ def frames(folder: Path, options: argparse.Namespace, split: str):
 def vocabulary(folder: Path) -> Vocabulary:
     """The names of all frames of a split, whatever the limit: so a frame is asked the same questions in every run."""
     return Vocabulary.of(open_data(folder, on_broken="skip"))
-
-
-def write(path: Path, text: str) -> None:
-    """Beside its place, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _positive(text: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from ps3_ros.encoder import Encoder
 from ps3_ros.frame import Frame
 from ps3_training.data.shards import Sample
+from ps3_training.files import write_whole
 
 from .answers import Condition, Reply, replies, wanted_map
 from .questions import Question, Vocabulary, questions_of
@@ -145,15 +145,9 @@ def read_rows(path: Path, head: dict) -> dict[str, dict]:
 
 def _open(path: Path, head: dict, done: dict):
     """The file, rewritten with what is good in it, open for more."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     if path.is_file() and not done and path.read_bytes().count(b"\n") > 1:  # rows of another plan: maybe hours of work
         path.rename(next(p for n in itertools.count(1) if not (p := path.with_suffix(f".{n}.jsonl")).exists()))
-    try:
-        beside.write_text("".join(json.dumps(line) + "\n" for line in (head, *done.values())), encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in (head, *done.values())))
     return path.open("a", encoding="utf-8")
 
 

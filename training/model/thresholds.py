@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 
 from ps3_ros.errors import CheckpointError
 from ps3_ros.manifest import MAX_CLOSE_UPS
+from ps3_training.files import write_whole
 
 from .checkpoint import read_json
 
@@ -45,13 +45,7 @@ def write_thresholds(path: Path, values: dict[str, float]) -> None:
     wrong = {name: value for name, value in values.items() if not _fits(name, value)}
     if wrong:
         raise CheckpointError(f"thresholds {wrong} are out of range; calibrate on more questions")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, json.dumps(values, indent=1) + "\n")
 
 
 def _fits(name, value) -> bool:
