@@ -20,7 +20,7 @@ import numpy as np
 
 from ps3_ros.errors import Ps3Error
 
-from . import kinds, wide
+from . import kinds, photographs, wide
 from . import objects as table
 from . import restyled as styles
 from .drawing import DRAWN, draw, trim
@@ -55,12 +55,14 @@ def roots():
         "tux": [Path(os.environ.get("PS3_TUXPAINT", "/usr/share/tuxpaint/stamps"))],
         "model": [path.parent for path in [assets / "model_views" / "models.json"] if path.is_file()],
         "style": [path.parent for path in [assets / "emoji_styles" / "DONE"] if path.is_file()],
+        "photo": [path.parent for path in [assets / "photographs" / photographs.LIST] if path.is_file()],
     }
     return {name: found[-1] for name, found in places.items() if found and found[-1].is_dir()}
 
 
 SHIPPABLE = ("sign", "emoji", "clip", "drawn")  # roots whose pictures may be redistributed: MIT, MIT, public domain, ours
-OPTIONAL = {"model", "style"}  # roots that load(require=True) does without: made here by views.py, which needs a renderer, and restyled.py
+# Roots that load(require=True) does without: made here by views.py, which needs a renderer, restyled.py and photographs.py.
+OPTIONAL = {"model", "style", "photo"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class NamedObject:
     held_out: bool = False  # never in training frames
     wider: tuple = ()  # names it answers to beside those of table.FAMILIES
     core: bool = True  # of the hand-written table; False: of wide.py, with no words but its name
-    restyled: tuple = ()  # as `pictures`, by other hands (restyled.py) or as 3D models (views.py): shown in styles.SHARE of its looks
+    restyled: tuple = ()  # other looks, in styles.SHARE of all: by other hands (restyled.py), 3D models (views.py), photographs
 
     @property
     def families(self):
@@ -140,7 +142,7 @@ def load(require=False, only=None, core_only=False, restyled=False):
     other styles show: for training.
     """
     places = roots()
-    styled = {root: places[root] for root in ("style", "model") if root in places and restyled}
+    styled = {root: places[root] for root in ("style", "model", "photo") if root in places and restyled}
     if not restyled:
         places.pop("style", None)
     if require and missing():
@@ -170,8 +172,8 @@ def load(require=False, only=None, core_only=False, restyled=False):
 
 
 def _restyled(thing, places):
-    """The same thing as others drew it, and views of 3D models of it where it has no colour of its own; none for signs and lights, whose
-    colours and forms are the law's.
+    """The same thing as others drew it, and photographs and views of 3D models of it where it has no colour of its own; none for signs and
+    lights, whose colours and forms are the law's.
     """
     if thing.kind in ("sign", "light"):
         return ()
@@ -181,6 +183,9 @@ def _restyled(thing, places):
         found += styles.of_name(thing.name, places["style"])
     if "model" in places and not thing.color:
         found += wide.views(places["model"], (thing.name, *thing.synonyms))
+    if "photo" in places and not thing.color:
+        known = photographs.of_names(places["photo"])
+        found += [picture for name in (thing.name, *thing.synonyms) for picture in known.get(name, ())]
     return tuple(picture for picture in found if picture not in thing.pictures)
 
 

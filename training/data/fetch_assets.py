@@ -29,6 +29,7 @@ DEBIAN = {  # package: what of it is used
     "lomiri-wallpapers-16.04": "photographs as backgrounds (CC-BY, CC-BY-SA, CC0)",
     "lomiri-wallpapers-20.04": "photographs as backgrounds, and the sample frame (CC-BY-SA)",
     "plasma-workspace-wallpapers": "photographs as backgrounds (LGPL-3, GPL-2+: used in training only)",
+    "gcompris-qt-data": "photographs of things (CC-BY, CC-BY-SA, CC0, GPL: used in training only)",
     "sweethome3d-furniture": "3D models of objects (CC-BY-3.0, one library CC0)",
     "mate-backgrounds": "photographs as backgrounds (GPL-2+: used in training only)",
     "fonts-roadgeek": "letters of road signs (MIT)",

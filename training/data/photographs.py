@@ -1,0 +1,126 @@
+"""Real photographs of things, out of Debian's gcompris-qt-data: python -m ps3_training.data.photographs [OUT]
+
+236 photographs of tools, household things, animals, fishes, monuments and windmills, 400 to 1000 px wide, each with its own licence
+(CC0, CC-BY, CC-BY-SA, public domain, GPL: /usr/share/doc/gcompris-qt-data/copyright names author and source of each). Used for training
+only. What shows a held-out thing is left out, so that `test-new` stays unseen.
+
+OUT/<activity>/<file>.webp are the photographs as they come; OUT/photographs.json is written last.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ps3_ros.errors import Ps3Error
+from ps3_ros.exits import exit_code
+from ps3_training.files import write_whole
+
+from .qt_resources import read_resources
+
+FOLDER = "PS3_GCOMPRIS"  # environment variable: the folder of gcompris' .rcc files
+SYSTEM = "/usr/share/gcompris-qt/rcc"
+LEAST = 120  # px, shorter side of a photograph
+LIST = "photographs.json"
+
+ANIMALS = ("erase", "explore_farm_animals", "explore_world_animals")  # whose files are named by what they show
+ACTIVITIES = (
+    "categorization",
+    *ANIMALS,
+    "explore_monuments",
+    "explore_world_music",
+    "details",
+)
+NO_PHOTOGRAPHS = re.compile(r"alphabets|numbers|blackslate|background\.webp$|NDP_0")
+PAINTINGS = re.compile(r"Gogh|Tanguy|Auvers")
+OTHER_THINGS = {"dragon", "narwhal", "crocodile", "cup"}  # a bearded dragon, a drawing; others of the name look otherwise
+NAMES = {  # file of `categorization`, without its number: a name of the catalogue
+    "scissors": "scissors",
+    "screwDriver": "screwdriver",
+    "plier": "pliers",
+    "sideCutter": "pliers",
+    "wrench": "wrench",
+    "hammer": "hammer",
+    "spray": "spray bottle",
+    "measuringTape": "tape measure",
+    "fish": "fish",
+    "chair": "chair",
+    "bulb": "light bulb",
+    "baseball": "baseball",
+    "volleyball": "volleyball",
+    "spoons": "spoon",
+    "igloo": "igloo",
+    "pan": "frying pan",
+    "plate": "plate",
+    "weighingMachine": "scales",
+    "knife": "knife",
+    "bucket": "basket",
+    "windmill": "windmill",
+    "solar": "solar panel",
+    "sickle": "sickle",
+}
+
+
+def found(folder: Path) -> list[tuple[str, str, bytes]]:
+    """(activity/file, what it shows or "", bytes of a WebP) of each photograph in gcompris' folder. Raises Ps3Error where there is none."""
+    shown = []
+    for activity in ACTIVITIES:
+        if not (folder / f"{activity}.rcc").is_file():
+            raise Ps3Error(
+                f"{activity}.rcc is not in {str(folder)!r}; install it (Debian: apt-get install gcompris-qt-data), "
+                f"or set {FOLDER} to its folder."
+            )
+        for inside, data in read_resources(folder / f"{activity}.rcc"):
+            if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or PAINTINGS.search(inside):
+                continue
+            if activity != "details" and NO_PHOTOGRAPHS.search(inside) or "NDP_0" in inside:
+                continue
+            stem = Path(inside).stem
+            name = stem.replace("_", " ") if activity in ANIMALS else NAMES.get(re.sub(r"\d+$", "", stem), "")
+            shown.append((f"{activity}/{'-'.join(Path(inside).parts[-2:])}", "" if name in OTHER_THINGS else name, data))
+    return shown
+
+
+def write(out: Path, folder: Path) -> int:
+    """Writes the photographs that training may see under `out`; returns how many. Raises Ps3Error where gcompris' are not here."""
+    from . import catalogue
+
+    listed = []
+    for file, name, data in found(folder):
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if pixels is None or min(pixels.shape[:2]) < LEAST or name and catalogue.is_held_out(name):
+            continue
+        write_whole(Path(out) / file, data)
+        listed.append({"file": file, "name": name})
+    write_whole(Path(out) / LIST, json.dumps(listed, indent=1) + "\n")
+    return len(listed)
+
+
+@cache
+def of_names(folder: Path) -> dict[str, tuple]:
+    """{name: its photographs, as ("photo", path)}."""
+    known = {}
+    for one in json.loads((Path(folder) / LIST).read_text()):
+        if one["name"]:
+            known.setdefault(one["name"], []).append(("photo", str(Path(folder) / one["file"])))
+    return {name: tuple(pictures) for name, pictures in known.items()}
+
+
+def main(argv: list[str] | None = None) -> int:
+    from . import catalogue
+
+    parser = argparse.ArgumentParser(prog="python -m ps3_training.data.photographs", description="Unpacks gcompris' photographs of things.")
+    parser.add_argument("out", nargs="?", type=Path, help="folder for them (default: photographs in the folder of pictures)")
+    arguments = parser.parse_args(argv)
+    out = arguments.out or catalogue.assets_folder() / "photographs"
+    return exit_code("error", lambda: print(f"{write(out, Path(os.environ.get(FOLDER, SYSTEM)))} photographs in {out}"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
