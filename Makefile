@@ -29,7 +29,7 @@ $(VENV)/.robot: $(VENV)/bin/python setup.py constraints.txt
 
 # Everything: the torch side and the tests.
 $(VENV)/.test: $(VENV)/bin/python setup.py constraints.txt
-	$(PIP) -e ".[ros-wheels,export,train,test,openvino,preflight]"
+	$(PIP) -e ".[ros-wheels,export,train,teacher,test,openvino,preflight]"
 	touch $@ $(VENV)/.robot
 
 clean:

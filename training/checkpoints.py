@@ -19,11 +19,12 @@ from safetensors.torch import save_file
 
 from ps3_ros.errors import CheckpointError
 
-from .optimizer import Ema
+from .optimizer import BESIDE, Ema, trained
 
 STEPS = "steps"
 STATE = "optimizer.safetensors"
 RANDOM = "random"  # not moments of a parameter: torch's random state
+WEIGHT = "weight"  # nor this: the tensors of what the loss trains beside the model, which are in no model.safetensors
 
 
 @dataclass
@@ -36,9 +37,15 @@ class Progress:
 
 
 def save_step(
-    model: Any, optimizer: torch.optim.Optimizer, progress: Progress, folder: Path, ema: Ema | None = None, keep: int = 2
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    folder: Path,
+    ema: Ema | None = None,
+    keep: int = 2,
+    beside: torch.nn.Module | None = None,
 ) -> Path:
-    """Write folder/steps/<step>; the `keep` newest stay.
+    """Write folder/steps/<step>; the `keep` newest stay. beside: what the loss trains beside the model.
 
     The folder is written under another name and renamed when complete, so a reader never meets half of one.
     """
@@ -51,9 +58,11 @@ def save_step(
     tensors = {f"{RANDOM}:cpu": torch.get_rng_state()}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         tensors[f"{RANDOM}:cuda"] = torch.cuda.get_rng_state()
-    for name, parameter in model.named_parameters():
+    for name, parameter in trained(model, beside):
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{key}:{name}"] = value
+    if beside is not None:
+        tensors.update((f"{WEIGHT}:{BESIDE}{name}", value) for name, value in beside.state_dict().items())
     if ema is not None:
         tensors.update((f"ema:{name}", value) for name, value in ema.weights.items())
     tensors = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
@@ -78,12 +87,19 @@ def newest(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def load_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Path, ema: Ema | None = None) -> Progress:
-    """Fill the optimizer, the running mean and the random state from a checkpoint.
+def load_state(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    checkpoint: Path,
+    ema: Ema | None = None,
+    beside: torch.nn.Module | None = None,
+) -> Progress:
+    """Fill the optimizer, the running mean, what is trained beside the model and the random state from a checkpoint.
 
     CheckpointError where its tensors are not this model's.
     """
-    parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    parameters = dict(trained(model, beside))
+    load_beside(beside, checkpoint)
     means = {}
     with _open(checkpoint / STATE) as file:
         metadata = file.metadata()
@@ -93,6 +109,7 @@ def load_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer, checkpo
             value = file.get_tensor(key).clone()  # a tensor mapped from the file is not aligned as one made here
             if kind == RANDOM:
                 _set_random(name, value)
+            if kind in (RANDOM, WEIGHT):
                 continue
             if name not in parameters or (kind != "step" and value.shape != parameters[name].shape):
                 raise CheckpointError(
@@ -106,6 +123,25 @@ def load_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer, checkpo
     if ema is not None:
         ema.load(means)
     return progress
+
+
+def load_beside(beside: torch.nn.Module | None, checkpoint: Path) -> bool:
+    """Fill what the loss trains beside the model from a checkpoint; False where that has none. CheckpointError where it is another's."""
+    if beside is None:
+        return False
+    with _open(checkpoint / STATE) as file:
+        start = f"{WEIGHT}:{BESIDE}"
+        tensors = {key.removeprefix(start): file.get_tensor(key).clone() for key in file.keys() if key.startswith(start)}
+    if not tensors:
+        return False
+    try:
+        beside.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{checkpoint / STATE} holds another run's teacher's head ({error}); resume with the settings it was made with, or begin anew "
+            "with --restart"
+        ) from error
+    return True
 
 
 def averaged(checkpoint: Path) -> dict[str, torch.Tensor]:

@@ -29,6 +29,14 @@ def magnified(image: np.ndarray, most: float, rng: np.random.Generator) -> np.nd
     return cv2.resize(taken, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
+def camouflaged(image: np.ndarray, sprite: np.ndarray, rng: np.random.Generator) -> None:
+    """Give scenery, uint8 [h, w, 3], changed in place, the mean colour of a premultiplied cut-out [h, w, 4], 60% of the way or more."""
+    covered = float(sprite[..., 3].sum()) / 255
+    if covered >= 1:
+        wanted, here = sprite[..., :3].reshape(-1, 3).sum(0) / covered, image.reshape(-1, 3).mean(0)
+        image[:] = np.clip(image + (wanted - here) * rng.uniform(0.6, 1.0), 0, 255).astype(np.uint8)
+
+
 def patches_of(values: np.ndarray, shape: tuple[int, int], patch: int) -> np.ndarray:
     """A crop's values [3, rows * p, cols * p] -> [rows * cols, 3 * p * p], row-major. shape: (rows, cols)."""
     rows, cols = shape
@@ -50,6 +58,12 @@ def places(plan: FramePlan, s: int, shape: tuple[int, int], rng: np.random.Gener
     grid = plan.grids[s]
     row, col = (_line(length, of, rng) for length, of in zip(shape, (grid.rows, grid.cols), strict=True))
     return plan.positions(s, (row[:, None] * grid.cols + col).reshape(-1))
+
+
+def scale_odds(count: int) -> np.ndarray:
+    """Finer scales more often, as looks have more of their patches: 1, 2, 4 ... to their sum."""
+    odds = 2.0 ** np.arange(count)
+    return odds / odds.sum()
 
 
 def _line(length: int, of: int, rng: np.random.Generator) -> np.ndarray:

@@ -145,9 +145,9 @@ def offset(count: int, device: torch.device) -> int:
 class Objective(nn.Module):
     """A model and its loss as one module, so that DDP sees one forward pass whatever methods of the model the loss calls."""
 
-    def __init__(self, model: nn.Module, loss: Callable[[Any], dict[str, Tensor]]):
+    def __init__(self, model: nn.Module, loss: Callable[[Any], dict[str, Tensor]], beside: nn.Module | None = None):
         super().__init__()
-        self.model, self.loss = model, loss
+        self.model, self.loss, self.beside = model, loss, beside
 
     def forward(self, take: Callable[[], Any]) -> dict[str, Tensor]:
         """take() gives the batch: a function passes DDP untouched, where it would search a batch for tensors to move."""

@@ -76,6 +76,7 @@ def fit(
     work: Callable[[Any], dict[str, int]] | None = None,
     draw: Draw | None = None,
     source: Any = None,
+    beside: torch.nn.Module | None = None,
 ) -> int:
     """Run the loop until settings.steps (or `stop_after` steps in all); returns the number of steps done.
 
@@ -83,16 +84,17 @@ def fit(
     from it here. work(batch): {"frames": n, "tokens": n} for the throughput. draw(step, metrics): called every pictures_every steps.
     source: what make_batch reads where its batches do not follow from their numbers alone: `restore(positions)` is called before the first
     batch, and each batch has a `position` (streaming.Stream).
+    beside: what the loss trains beside the model; it is in the run's checkpoints and in no model.
     Raises TrainingError naming the step when the loss or the gradient is not finite; the last checkpoint is then as it was. Raises Stopped
     after a signal, with everything saved.
     """
     device = device or torch.device("cpu")
-    optimizer = make_optimizer(model, settings)
+    optimizer = make_optimizer(model, settings, beside)
     ema = Ema(model, settings.ema) if settings.ema else None
     scaler = torch.amp.GradScaler(device.type, enabled=settings.autocast == "fp16")
     done = Progress()
     if resume and newest(folder):
-        done = load_state(model, optimizer, newest(folder), ema)
+        done = load_state(model, optimizer, newest(folder), ema, beside)
         if done.scaler and settings.autocast == "fp16":
             scaler.load_state_dict(done.scaler)
         if source is not None:
@@ -100,7 +102,7 @@ def fit(
     last = settings.steps if stop_after is None else min(stop_after, settings.steps)
     first_rank = distributed.is_first()
     metrics = Metrics(folder, done.step, settings.tensorboard) if first_rank else None
-    module = distributed.wrap(distributed.Objective(model, loss), device)
+    module = distributed.wrap(distributed.Objective(model, loss, beside), device)
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     stream = batches(make_batch, done.step * settings.accumulate, last * settings.accumulate, max(1, settings.workers))
     meter, skipped = Meter(), 0
@@ -113,7 +115,7 @@ def fit(
             done.position = distributed.gather_json(batch.position)
         if first_rank:
             done.scaler = scaler.state_dict()
-            save_step(model, optimizer, done, folder, ema, settings.keep)
+            save_step(model, optimizer, done, folder, ema, settings.keep, beside)
             if done.step == last or time.monotonic() - drawn_at > CURVE_SECONDS:
                 draw_curve(folder)
                 drawn_at = time.monotonic()

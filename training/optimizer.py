@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from .loop_settings import LoopSettings
 
 HIDDEN = (".blocks.", ".attn_pool.")  # in the names of matrices that Muon may take
+BESIDE = "beside."  # before the names of what the loss trains beside the model
 
 
 def learning_rate(step: int, settings: LoopSettings) -> float:
@@ -21,18 +22,23 @@ def learning_rate(step: int, settings: LoopSettings) -> float:
     return settings.lr * (settings.final_lr_fraction + (1 - settings.final_lr_fraction) * cosine)
 
 
-def make_optimizer(model: nn.Module, settings: LoopSettings) -> torch.optim.Optimizer | Pair:
+def trained(model: nn.Module, beside: nn.Module | None = None) -> list[tuple[str, nn.Parameter]]:
+    """(name, parameter) of what is not frozen, of the model and of what the loss trains beside it."""
+    more = [] if beside is None else [(f"{BESIDE}{name}", parameter) for name, parameter in beside.named_parameters()]
+    return [(name, parameter) for name, parameter in [*model.named_parameters(), *more] if parameter.requires_grad]
+
+
+def make_optimizer(model: nn.Module, settings: LoopSettings, beside: nn.Module | None = None) -> torch.optim.Optimizer | Pair:
     """AdamW over the parameters that are not frozen; only matrices decay (no bias, norm, position, prompt, scale).
 
     With `optimizer: muon`, the matrices of the blocks and of the pool go by Muon instead (Jordan et al. 2024, torch's own), its step scaled
     to AdamW's size (Liu et al. 2025, arXiv 2502.16982), so that both take the same lr.
     """
     matrices, others, hidden = [], [], []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            plain = parameter.ndim < 2 or "pos_emb" in name or "position" in name or name.endswith(("latent", "prior_prompt"))
-            inside = settings.optimizer == "muon" and parameter.ndim == 2 and any(part in name for part in HIDDEN)
-            (others if plain else hidden if inside else matrices).append(parameter)
+    for name, parameter in trained(model, beside):
+        plain = parameter.ndim < 2 or "pos_emb" in name or "position" in name or name.endswith(("latent", "prior_prompt"))
+        inside = settings.optimizer == "muon" and parameter.ndim == 2 and any(part in name for part in HIDDEN)
+        (others if plain else hidden if inside else matrices).append(parameter)
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     adamw = torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.beta1, settings.beta2))
     if not hidden:

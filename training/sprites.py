@@ -71,6 +71,25 @@ class Bank:
         """bool [V]: the names that cut-out i answers."""
         return np.isin(np.arange(len(self.names)), [self._number[name] for name in self.labels[i]["means"] if name in self._number])
 
+    def answers_name(self, name: str) -> np.ndarray:
+        """bool [V]: what every cut-out answers that is asked for by this name first of all; none for a name that is asked for nowhere."""
+        return np.isin(np.arange(len(self.names)), [self._number[one] for one in self._always.get(name, ()) if one in self._number])
+
+    def draw_thing(self, rng: np.random.Generator) -> int:
+        """The number of a cut-out that is no text sign, each as likely."""
+        _, core, wide, _ = self._pools
+        i = int(rng.integers(len(core) + len(wide)))
+        return int(core[i] if i < len(core) else wide[i - len(core)])
+
+    @cached_property
+    def _always(self) -> dict[str, set[str]]:
+        """{a thing's own name: names that all of its cut-outs answer}."""
+        found: dict[str, set[str]] = {}
+        for label in self.labels:
+            own, means = label["means"][0], set(label["means"])
+            found[own] = found[own] & means if own in found else means
+        return found
+
     @cached_property
     def _number(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.names)}

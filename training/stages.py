@@ -29,7 +29,8 @@ from .sentences import Sentences
 from .settings import RunSettings, section
 from .start import THRESHOLDS, caption_vectors, cut_settings, frozen, initial_model, start_thresholds, tokenizer_path
 
-REPLAYED = ("match", "ranking", "top1", "words_top1", "letters_top1")  # of the warm start's parts, in the metrics of pre-training
+# Of the warm start's parts, in the metrics of pre-training.
+REPLAYED = ("match", "ranking", "top1", "words_top1", "letters_top1", "teacher", "photographs_top1")
 CPU = torch.device("cpu")
 STAGES = ("cache", "warm_start", "pretrain")
 
@@ -43,6 +44,7 @@ def device_of(settings: RunSettings) -> torch.device:
 
 def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) -> int:
     """Stage A; returns the steps done. Its contrast is within a rank: ranks add crops, not negatives."""
+    from .teaching import Teaching
     from .warm_batch import WarmStartSettings, make_warm_batch
     from .warm_start import warm_loss
 
@@ -58,18 +60,19 @@ def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) 
     sentences = _kept_by_first(sentences)
     cut = settings_of(model.config)
     glance_of_step = _glances(settings, cut) if batch.sees else None
+    teaching = Teaching.of(batch, banks.at(0), cut, settings.seed, device)
 
     def make(step: int) -> tuple:
         glance = None if glance_of_step is None else glance_of_step(step)
-        return make_warm_batch(banks.at(step), batch, cut, _rng(settings.seed, 3, step)), glance
+        return make_warm_batch(banks.at(step), batch, cut, _rng(settings.seed, 3, step), teaching.photographs), glance
 
     def of(made: tuple) -> dict[str, torch.Tensor]:
         with torch.no_grad():  # of a frame in which no crop lies: what it should be is stage B's to teach
             seen = None if made[1] is None else model.vision_model.glance(made[1].to(device)).kv
-        return _share(warm_loss(model, moved(made[0], device), sentences.to(device), batch, seen))
+        return _share(warm_loss(model, moved(made[0], device), sentences.to(device), batch, seen, teaching))
 
     work = lambda made: {"crops": len(made[0].patches), "tokens": made[0].position.numel()}  # noqa: E731
-    return fit(model, make, of, loop, folder, resume, device=device, work=work)
+    return fit(model, make, of, loop, folder, resume, device=device, work=work, beside=teaching.head)
 
 
 def _glances(settings: RunSettings, cut: Any) -> Any:
@@ -161,27 +164,29 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     if not replay:
         return fit(model, make, of, loop, folder, resume, work=lambda made: made.work, **options)
 
+    from .teaching import Teaching
     from .warm_batch import WarmStartSettings, make_warm_batch
     from .warm_start import warm_loss
 
     again = section(WarmStartSettings, replay, "pretrain.replay")
+    teaching = Teaching.of(again, banks.at(before), cut, settings.seed, device, newest(Path(settings.run) / "warm_start"))
 
     def make_both(step: int) -> tuple:
-        return make(step), make_warm_batch(banks.at(before + step), again, cut, _rng(settings.seed, 4, step))
+        return make(step), make_warm_batch(banks.at(before + step), again, cut, _rng(settings.seed, 4, step), teaching.photographs)
 
     def both(made: tuple) -> dict[str, torch.Tensor]:
         frames_made = made[0].to(device)
         glance = model.vision_model.glance(frames_made.glance)
         parts = pretrain_loss(model, frames_made, sentences, loss, glance, made[1].names)
         seen = glance.kv if loss.lowres_cache else None
-        repeated = _share(warm_loss(model, moved(made[1], device), sentences, again, seen))
+        repeated = _share(warm_loss(model, moved(made[1], device), sentences, again, seen, teaching))
         return {
             **parts,
             "total": parts["total"] + repeated["total"],
             **{f"replay_{name}": repeated[name].detach() for name in REPLAYED if name in repeated},
         }
 
-    return fit(model, make_both, both, loop, folder, resume, work=lambda made: made[0].work, **options)
+    return fit(model, make_both, both, loop, folder, resume, work=lambda made: made[0].work, beside=teaching.head, **options)
 
 
 def is_streamed(settings: RunSettings) -> bool:

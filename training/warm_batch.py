@@ -19,10 +19,11 @@ from ps3_ros.manifest import Settings
 from ps3_training.data import augment
 
 from . import losses
-from .crops import FRAME, covered_by, crop_tensors, jittered, magnified, patches_of, places, shows
+from .crops import FRAME, camouflaged, covered_by, crop_tensors, jittered, magnified, patches_of, places, scale_odds, shows
 from .errors import TrainingError
 from .sprites import Bank, paste, scenery_crop
 from .supports import draw_support
+from .taught import Photographs, Taught, make_taught
 from .word_crops import make_word_crops
 
 ZOOM = 3.0  # how much a magnified crop is enlarged, at most
@@ -49,6 +50,12 @@ class WarmStartSettings:
     words_context: float = 0.0  # of those that see a glance
     words_weight: float = 1.0  # of their phrases
     letters_weight: float = 1.0  # of what their tokens are told, the letters on them
+    photographs: int = 0  # views of named photographs that a teacher sees, too (taught.py)
+    windows: int = 0  # of parts of photographs
+    taught_cut_outs: int = 0  # of cut-outs
+    teacher_weight: float = 4.0  # of telling what the teacher makes of these
+    photographs_weight: float = 0.3  # of telling a photograph's names from all others of the bank
+    camouflage: float = 0.0  # of crops whose scenery is given the thing's own mean colour, most of the way
     mosaics: int = 6
     mosaic_cells: int = 8  # low-res cells a side of a mosaic
     objects: int = 14  # a mosaic
@@ -70,18 +77,27 @@ class WarmStartSettings:
         """Whether any crop sees a glance."""
         return bool(self.context or self.words and self.words_context)
 
+    @property
+    def taught(self) -> tuple[int, int, int]:
+        """How many photographs, parts of photographs and cut-outs a teacher sees in a step."""
+        return self.photographs, self.windows, self.taught_cut_outs
+
     def __post_init__(self) -> None:
         if self.tokens and self.tokens < NAMED_ROWS + self.support_tokens:
             raise TrainingError(f"tokens is {self.tokens}; give {NAMED_ROWS + self.support_tokens} or more, or 0 for all of a crop's")
         if self.shaped and self.side != SIDE:
             raise TrainingError(f"shaped is {self.shaped} where side is {self.side}; close-ups have {SIDE} patches a side: give that, or 0")
-        for name in ("camera", "magnified", "shaped", "context", "words_context"):
+        for name in ("camera", "magnified", "shaped", "context", "words_context", "camouflage"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
         if self.text_noise < 0:
             raise TrainingError(f"text_noise is {self.text_noise}; give a share of 0 or more")
         if self.words < 0:
             raise TrainingError(f"words is {self.words}; give how many crops of text signs a step shows, or 0")
+        if min(self.taught) < 0:
+            raise TrainingError(f"photographs, windows and taught_cut_outs are {self.taught}; give how many views a step shows, or 0")
+        if self.photographs and not self.named:
+            raise TrainingError("photographs need the bank's names; give names_weight, or set photographs to 0")
         if not 0 <= self.supports <= 1 or self.support_tokens < 1:
             raise TrainingError(
                 f"supports and support_tokens are {self.supports} and {self.support_tokens}; give a share from 0 to 1, and 1 or more"
@@ -109,10 +125,13 @@ class WarmBatch:
     letters: torch.Tensor | None = None  # bool [M, n, 36]: which of word_crops.LETTERS each token shows; of `words` alone
     noise_seed: int = 0  # of which captions' vectors are added to which, and how much of them
     words: WarmBatch | None = None  # crops of text signs, where settings.words is not 0; without mosaics
+    taught: Taught | None = None  # what a teacher sees, too
 
 
-def make_warm_batch(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> WarmBatch:
-    """One step's crops and mosaics, drawn from rng alone."""
+def make_warm_batch(
+    bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator, photographs: Photographs | None = None
+) -> WarmBatch:
+    """One step's crops and mosaics, drawn from rng alone. photographs: where any of settings.taught is not 0."""
     crops = _crops(bank, settings, model, rng)
     made = {**crops, **_mosaics(bank, settings, model, rng)}
     if not settings.named:
@@ -124,7 +143,8 @@ def make_warm_batch(bank: Bank, settings: WarmStartSettings, model: Settings, rn
         nothing = torch.empty(0)
         words = WarmBatch(**read, mosaics=nothing, mosaic_texts=(), cells=nothing, valid=nothing, names=names)
     noise_seed = int(rng.integers(2**31)) if settings.text_noise else 0
-    return WarmBatch(**made, names=names, words=words, noise_seed=noise_seed)
+    taught = make_taught(bank, photographs, settings.taught, settings.colour_jitter, model, rng) if any(settings.taught) else None
+    return WarmBatch(**made, names=names, words=words, noise_seed=noise_seed, taught=taught)
 
 
 def _object(bank: Bank, rng: np.random.Generator, alike: int | None = None) -> tuple[int, str, str, frozenset]:
@@ -164,10 +184,12 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         image = scenery_crop(bank, rng, width, height, (width * zoom, height * zoom))
         x, y = (int(rng.integers(min(0, px - length), max(0, px - length) + 1)) for px, length in ((width, w), (height, h)))
         support = draw_support(image, x, y, w, h, rng) if held and rng.random() < settings.supports else None
+        if settings.camouflage and rng.random() < settings.camouflage:
+            camouflaged(image, sprite, rng)
         alpha = paste(image, sprite, x, y)
         if rng.random() < 0.3:
             image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.0)))
-        s = int(rng.choice(len(plan.grids), p=_scale_odds(len(plan.grids))))
+        s = int(rng.choice(len(plan.grids), p=scale_odds(len(plan.grids))))
         finest = s == len(plan.grids) - 1
         if settings.magnified and finest and rng.random() < settings.magnified:
             image = magnified(image, min(ZOOM, max(1.0, size / max(LEAST_PX, bank.least(drawn)))), rng)
@@ -188,12 +210,6 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         means.append(meaning)
         named.append(bank.answers(drawn) if settings.named else [])
     return crop_tensors(patches, position, mask, texts, [[ask in meaning for ask in asks] for meaning in means], named)
-
-
-def _scale_odds(count: int) -> np.ndarray:
-    """Finer scales more often, as looks have more of their patches: 1, 2, 4 ... to their sum."""
-    odds = 2.0 ** np.arange(count)
-    return odds / odds.sum()
 
 
 def _masks(covered: np.ndarray, rng: np.random.Generator) -> np.ndarray:

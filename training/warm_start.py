@@ -14,16 +14,24 @@ from ps3_training.model.text import TextOutput
 
 from . import losses
 from .sentences import Sentences
+from .taught import Taught
+from .teaching import Teaching
 from .warm_batch import NAMED_ROWS, WarmBatch, WarmStartSettings
 
 
 def warm_loss(
-    model: PS3, batch: WarmBatch, sentences: Sentences, settings: WarmStartSettings, kv: torch.Tensor | None = None
+    model: PS3,
+    batch: WarmBatch,
+    sentences: Sentences,
+    settings: WarmStartSettings,
+    kv: torch.Tensor | None = None,
+    teaching: Teaching | None = None,
 ) -> dict[str, torch.Tensor]:
     """`match` (regions of crops against all captions; `words`: the part of it that is text signs') and `selector` (the ConvNet's maps of
     mosaics), and their sum `total`.
 
     kv [L, 2, F, h, n0, D/h]: keys and values of the glances at F frames, for the share of the crops that sees one; None: no crop does.
+    teaching: who sees the batch's `taught` views beside the model (`teacher`: how far what is told of them is from what it has).
     """
     v = model.vision_model
     noise = torch.Generator().manual_seed(batch.noise_seed)
@@ -38,6 +46,10 @@ def warm_loss(
         more["letters"], more["letters_top1"] = _letters_loss(model, batch.words, sentences, tokens)
         match = match + settings.words_weight * more["words"] + settings.letters_weight * more["letters"]
     more["top1"] = top1
+    if batch.taught is not None:
+        told = _taught_loss(model, batch, names, kv, teaching)
+        match = match + settings.teacher_weight * told["teacher"] + settings.photographs_weight * told["photographs"]
+        more |= told
     if not len(batch.mosaics):  # the crops alone, as for a model without the auxiliary branch
         zero = torch.zeros(())
         return {"total": match, "match": match, "ranking": zero, "selector": zero, "prior": zero, **more}
@@ -103,6 +115,27 @@ def _crops_loss(
     return match, right.float().mean(), tokens
 
 
+def _taught_loss(
+    model: PS3,
+    batch: WarmBatch,
+    names: TextOutput | None,
+    kv: torch.Tensor | None,
+    teaching: Teaching,
+) -> dict[str, torch.Tensor]:
+    """`teacher`, `photographs` (their names against all others) and `photographs_top1`. Half of the views see a glance if there is one."""
+    v, taught = model.vision_model, batch.taught
+    tokens = _looked(v, taught, 0 if kv is None else len(taught.patches) // 2, kv)
+    embedding = v.pool(tokens, taught.mask)[:, 0]
+    told = {"teacher": teaching.head(embedding, teaching.teacher.features(taught.pictures)).mean(), "photographs": embedding.sum() * 0}
+    named = taught.answers.any(1)
+    if names is not None and named.any():
+        told["photographs"] = losses.names_loss(embedding[named], names.text, taught.answers[named])
+        with torch.no_grad():
+            best = (losses.normalize(embedding[named]) @ losses.normalize(names.text).T).argmax(1, keepdim=True)
+        told["photographs_top1"] = taught.answers[named].gather(1, best).float().mean()
+    return told
+
+
 def _near(vectors: torch.Tensor, most: float, generator: torch.Generator) -> torch.Tensor:
     """Unit vectors [Q, W], each with up to `most` times any other one of them added, and of unit length again: still nearest to itself.
 
@@ -127,7 +160,7 @@ def _letters_loss(model: PS3, batch: WarmBatch, sentences: Sentences, tokens: to
     return losses.names_loss(embedding, text, member), member.gather(1, best).float().mean()
 
 
-def _looked(v: torch.nn.Module, batch: WarmBatch, seeing: int, kv: torch.Tensor | None) -> torch.Tensor:
+def _looked(v: torch.nn.Module, batch: WarmBatch | Taught, seeing: int, kv: torch.Tensor | None) -> torch.Tensor:
     """Tokens [M, n, D] of the crops, of which the first `seeing` see a glance, each of the F frames' as many (so up to F - 1 fewer do).
     That glance takes no gradient: a crop lies in no frame."""
     count, done = len(batch.patches), []

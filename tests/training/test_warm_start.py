@@ -273,7 +273,7 @@ def test_the_stage_shows_its_crops_the_glances_of_cached_frames(bank, tmp_path, 
         stages.warm_start(settings, resume=False)
     assert stages.cache(settings) == 6
     seen, loss = [], warm_start.warm_loss
-    monkeypatch.setattr(warm_start, "warm_loss", lambda *given: seen.append(given[-1]) or loss(*given))
+    monkeypatch.setattr(warm_start, "warm_loss", lambda *given: seen.append(given[4]) or loss(*given))
     assert stages.warm_start(settings, resume=False) == 2
     assert len(seen) == 2 and all(kv.shape[2] == 1 and not kv.requires_grad for kv in seen)
     assert stages.warm_start(replace(settings, warm_start={"loop": loop, "batch": {**batch, "context": 0.0}}), resume=False) == 2

@@ -1,0 +1,165 @@
+"""What a step shows to a teacher (teacher.py): photographs, parts of photographs and the bank's cut-outs.
+
+Each view is a crop as the look meets it: 24 to 150 px, on scenery, through a camera. The teacher sees the same thing clean and large, on
+other scenery: so the look learns what it is whatever its size and ground.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from ps3_ros.close_up import LEAST_PX, SIDE
+from ps3_ros.frame import FramePlan
+from ps3_ros.manifest import Settings
+from ps3_training.data import augment, backgrounds, catalogue
+from ps3_training.data.photographs import LIST
+
+from . import teacher
+from .crops import FRAME, covered_by, jittered, magnified, patches_of, places, scale_odds, shows
+from .errors import TrainingError
+from .sprites import Bank, paste, scenery_crop
+
+LARGEST_PX = 1800  # longer side at which backgrounds' photographs are kept
+SIZES = (24.0, 150.0)  # px, longer side of a thing in its view
+BACKGROUNDS = 0.35  # of the parts of photographs: of wallpapers, which show scenery
+ZOOM = 3.0  # how much a magnified view is enlarged, at most
+CAMERA, MAGNIFIED = 0.7, 0.4  # of the views at the finest scale
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """What there is to see; all uint8 [h, w, 3], red first."""
+
+    named: dict[str, tuple[np.ndarray, ...]]  # by a name that a bank's captions ask for
+    parts: tuple[np.ndarray, ...]  # all of them, with or without a name
+    wide: tuple[np.ndarray, ...]  # the backgrounds' photographs
+
+    @classmethod
+    def read(cls, names: set[str], named: int, parts: int) -> Photographs:
+        """Those on this machine. names: what the bank's captions ask for. named, parts: how many a step shows; nothing is read where both
+        are 0. TrainingError where data/photographs.py was not run, or photographed nothing that the bank has.
+        """
+        if not named and not parts:
+            return cls({}, (), ())
+        folder = catalogue.roots().get("photo")
+        if folder is None:
+            raise TrainingError(
+                "photographs and windows are asked for, and there are none in the folder of pictures; "
+                "run `python -m ps3_training.data.photographs`, or set them to 0"
+            )
+        by_name, every = {}, []
+        for one in json.loads((folder / LIST).read_text()):
+            pixels = _read(folder / one["file"])
+            every.append(pixels)
+            if one["name"] in names:
+                by_name.setdefault(one["name"], []).append(pixels)
+        if named and not by_name:
+            raise TrainingError(f"none of the {len(every)} photographs in {folder} shows a thing of the bank's; set photographs to 0")
+        wide = [_read(Path(path), LARGEST_PX) for _, path in sorted(backgrounds.photo_files().items())]
+        return cls({name: tuple(found) for name, found in sorted(by_name.items())}, tuple(every), tuple(wide))
+
+
+def _read(path: Path, largest: int = 0) -> np.ndarray:
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise TrainingError(f"the photograph {path} cannot be read; delete its folder and make it again")
+    scale = largest / max(pixels.shape[:2]) if largest else 1.0
+    if scale < 1:
+        pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(pixels[..., ::-1])
+
+
+@dataclass(frozen=True)
+class Taught:
+    """M views of n patches, in any order."""
+
+    patches: torch.Tensor  # float32 [M, n, 3 * p * p]
+    position: torch.Tensor  # int64 [M, n]
+    mask: torch.Tensor  # bool [M, 1, n]: the tokens that show the thing
+    pictures: torch.Tensor  # uint8 [M, teacher.SIDE, teacher.SIDE, 3], red first: what the teacher sees
+    answers: torch.Tensor  # bool [M, V]: names that a photograph answers; none for parts and cut-outs
+
+
+def make_taught(
+    bank: Bank, photographs: Photographs, counts: tuple[int, int, int], spread: float, model: Settings, rng: np.random.Generator
+) -> Taught:
+    """counts: how many named photographs, parts of photographs and cut-outs. spread: of the colour jitter. From rng alone."""
+    p, side = model.patch, SIDE * model.patch
+    plan = FramePlan.of(*FRAME, model)
+    made = []
+    for kind, count in enumerate(counts):
+        for _ in range(count):
+            name = ""
+            if kind == 0:
+                name = list(photographs.named)[rng.integers(len(photographs.named))]
+                shown = _mirrored(_part(_any(photographs.named[name], rng), rng, 0.8, False), rng)
+                thing, seen = np.dstack([shown, np.full(shown.shape[:2], 255, np.uint8)]), shown
+            elif kind == 1:
+                far = len(photographs.wide) and rng.random() < BACKGROUNDS
+                seen = _mirrored(_part(_any(photographs.wide if far else photographs.parts, rng), rng, 0.05 if far else 0.25, True), rng)
+                thing = None
+            else:
+                thing = bank.sprite(bank.draw_thing(rng))
+                seen = _on_scenery(bank, thing, rng)
+            size = float(np.exp(rng.uniform(*np.log(SIZES))))
+            if thing is None:
+                image = cv2.resize(seen, (side, side), interpolation=cv2.INTER_AREA if seen.shape[0] > side else cv2.INTER_LINEAR)
+                alpha = np.full((side, side), 255, np.uint8)
+            else:
+                image, alpha = _small(bank, thing, size, side, rng)
+            s = int(rng.choice(len(plan.grids), p=scale_odds(len(plan.grids))))
+            if s == len(plan.grids) - 1:
+                if rng.random() < MAGNIFIED:
+                    image = magnified(image, min(ZOOM, max(1.0, min(size, side) / LEAST_PX)), rng)
+                elif rng.random() < CAMERA:
+                    image = augment.photographed(image, rng)
+            values, around = jittered(image, spread, model, rng), places(plan, s, (SIDE, SIDE), rng)
+            clean = cv2.resize(seen, (teacher.SIDE, teacher.SIDE), interpolation=cv2.INTER_AREA)
+            mask = shows(covered_by(alpha, (SIDE, SIDE), p))
+            made.append((patches_of(values, (SIDE, SIDE), p), around, mask[None], clean, bank.answers_name(name)))
+    order = rng.permutation(len(made))  # the first of them see a glance
+    return Taught(*(torch.from_numpy(np.stack([made[i][field] for i in order])) for field in range(5)))
+
+
+def _any(pictures: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
+    return pictures[rng.integers(len(pictures))]
+
+
+def _mirrored(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.ascontiguousarray(pixels[:, ::-1] if rng.random() < 0.5 else pixels)
+
+
+def _part(pixels: np.ndarray, rng: np.random.Generator, least: float, square: bool) -> np.ndarray:
+    """A random part of a picture, each side from `least` of it to all; square: of its shorter side, log-uniform."""
+    height, width = pixels.shape[:2]
+    if square:
+        h = w = max(LEAST_PX, int(min(height, width) * np.exp(rng.uniform(np.log(least), 0))))
+    else:
+        h, w = int(height * rng.uniform(least, 1)), int(width * rng.uniform(least, 1))
+    y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    return pixels[y : y + h, x : x + w]
+
+
+def _on_scenery(bank: Bank, thing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A cut-out in the middle of scenery, large: uint8 [s, s, 3]."""
+    side = round(max(thing.shape[:2]) * 1.2)
+    image = scenery_crop(bank, rng, side, side, (side * 1.5, side * 1.5))
+    paste(image, thing, (side - thing.shape[1]) // 2, (side - thing.shape[0]) // 2)
+    return image
+
+
+def _small(bank: Bank, thing: np.ndarray, size: float, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(picture uint8 [side, side, 3], alpha): the thing `size` px long, somewhere on scenery."""
+    zoom = np.exp(rng.uniform(0, np.log(4)))
+    image = scenery_crop(bank, rng, side, side, (side * zoom, side * zoom))
+    scale = size / max(thing.shape[:2])
+    width, height = (max(2, round(length * scale)) for length in (thing.shape[1], thing.shape[0]))
+    thing = cv2.resize(thing, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    x, y = (int(rng.integers(min(0, side - length), max(0, side - length) + 1)) for length in (width, height))
+    return image, paste(image, thing, x, y)
