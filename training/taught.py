@@ -18,12 +18,13 @@ from ps3_ros.close_up import LEAST_PX, SIDE
 from ps3_ros.frame import FramePlan
 from ps3_ros.manifest import Settings
 from ps3_training.data import augment, backgrounds, catalogue
+from ps3_training.data.drawing import trim
 from ps3_training.data.photographs import LIST
 
 from . import teacher
 from .crops import FRAME, covered_by, jittered, magnified, patches_of, places, scale_odds, shows
 from .errors import TrainingError
-from .sprites import Bank, paste, scenery_crop
+from .sprites import Bank, paste, premultiplied, scenery_crop
 
 LARGEST_PX = 1800  # longer side at which backgrounds' photographs are kept
 SIZES = (24.0, 150.0)  # px, longer side of a thing in its view
@@ -34,9 +35,9 @@ CAMERA, MAGNIFIED = 0.7, 0.4  # of the views at the finest scale
 
 @dataclass(frozen=True)
 class Photographs:
-    """What there is to see; all uint8 [h, w, 3], red first."""
+    """What there is to see, uint8 [h, w, 3], red first."""
 
-    named: dict[str, tuple[np.ndarray, ...]]  # by a name that a bank's captions ask for
+    named: dict[str, tuple[tuple[np.ndarray, np.ndarray], ...]]  # by a name of the bank's: (cut-out [h, w, 4], premultiplied; the whole)
     parts: tuple[np.ndarray, ...]  # all of them, with or without a name
     wide: tuple[np.ndarray, ...]  # the backgrounds' photographs
 
@@ -57,8 +58,8 @@ class Photographs:
         for one in json.loads((folder / LIST).read_text()):
             pixels = _read(folder / one["file"])
             every.append(pixels)
-            if one["name"] in names:
-                by_name.setdefault(one["name"], []).append(pixels)
+            if one["cut_out"] and one["name"] in names:
+                by_name.setdefault(one["name"], []).append((_cut_out(folder / one["cut_out"]), pixels))
         if named and not by_name:
             raise TrainingError(f"none of the {len(every)} photographs in {folder} shows a thing of the bank's; set photographs to 0")
         wide = [_read(Path(path), LARGEST_PX) for _, path in sorted(backgrounds.photo_files().items())]
@@ -66,13 +67,26 @@ class Photographs:
 
 
 def _read(path: Path, largest: int = 0) -> np.ndarray:
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise TrainingError(f"the photograph {path} cannot be read; delete its folder and make it again")
+    pixels = _decoded(path, cv2.IMREAD_COLOR)
     scale = largest / max(pixels.shape[:2]) if largest else 1.0
     if scale < 1:
         pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(pixels[..., ::-1])
+
+
+def _cut_out(path: Path) -> np.ndarray:
+    """Trimmed to what shows and premultiplied, as a bank's cut-outs are."""
+    pixels = _decoded(path, cv2.IMREAD_UNCHANGED)
+    if pixels.ndim != 3 or pixels.shape[2] != 4:
+        raise TrainingError(f"the cut-out {path} has no alpha; delete its folder and make it again")
+    return premultiplied(trim(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)))
+
+
+def _decoded(path: Path, how: int) -> np.ndarray:
+    pixels = cv2.imread(str(path), how)
+    if pixels is None:
+        raise TrainingError(f"the photograph {path} cannot be read; delete its folder and make it again")
+    return pixels
 
 
 @dataclass(frozen=True)
@@ -98,11 +112,12 @@ def make_taught(
             name = ""
             if kind == 0:
                 name = list(photographs.named)[rng.integers(len(photographs.named))]
-                shown = _mirrored(_part(_any(photographs.named[name], rng), rng, 0.8, False), rng)
-                thing, seen = np.dstack([shown, np.full(shown.shape[:2], 255, np.uint8)]), shown
+                thing, seen = _any(photographs.named[name], rng)
+                if rng.random() < 0.5:
+                    thing, seen = thing[:, ::-1], seen[:, ::-1]
             elif kind == 1:
                 far = len(photographs.wide) and rng.random() < BACKGROUNDS
-                seen = _mirrored(_part(_any(photographs.wide if far else photographs.parts, rng), rng, 0.05 if far else 0.25, True), rng)
+                seen = _part(_any(photographs.wide if far else photographs.parts, rng), rng, 0.05 if far else 0.25)
                 thing = None
             else:
                 thing = bank.sprite(bank.draw_thing(rng))
@@ -131,19 +146,13 @@ def _any(pictures: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarr
     return pictures[rng.integers(len(pictures))]
 
 
-def _mirrored(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.ascontiguousarray(pixels[:, ::-1] if rng.random() < 0.5 else pixels)
-
-
-def _part(pixels: np.ndarray, rng: np.random.Generator, least: float, square: bool) -> np.ndarray:
-    """A random part of a picture, each side from `least` of it to all; square: of its shorter side, log-uniform."""
+def _part(pixels: np.ndarray, rng: np.random.Generator, least: float) -> np.ndarray:
+    """A random square of a picture, mirrored or not: its side from `least` of the shorter one to all of it, log-uniform."""
     height, width = pixels.shape[:2]
-    if square:
-        h = w = max(LEAST_PX, int(min(height, width) * np.exp(rng.uniform(np.log(least), 0))))
-    else:
-        h, w = int(height * rng.uniform(least, 1)), int(width * rng.uniform(least, 1))
-    y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
-    return pixels[y : y + h, x : x + w]
+    side = max(round(LEAST_PX), int(min(height, width) * np.exp(rng.uniform(np.log(least), 0))))
+    y, x = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+    part = pixels[y : y + side, x : x + side]
+    return np.ascontiguousarray(part[:, ::-1] if rng.random() < 0.5 else part)
 
 
 def _on_scenery(bank: Bank, thing: np.ndarray, rng: np.random.Generator) -> np.ndarray:

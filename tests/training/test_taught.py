@@ -35,13 +35,19 @@ def pictures(tmp_path, monkeypatch):
     """Photographs: two red ones named as the bank names its red square, and a green one without a name; a blue wallpaper."""
     folder = tmp_path / "assets" / "photographs"
     folder.mkdir(parents=True)
-    for name, colour in (("a", (20, 20, 220)), ("b", (30, 30, 200)), ("c", (20, 200, 20))):
-        cv2.imwrite(str(folder / f"{name}.webp"), np.full((180, 240, 3), colour, np.uint8))
-    listed = [{"file": f"{name}.webp", "name": said} for name, said in (("a", "red square"), ("b", "red square"), ("c", "sofa"))]
+    listed = []
+    for name, said, colour in (("a", "red square", (20, 20, 220)), ("b", "red square", (30, 30, 200)), ("c", "sofa", (20, 200, 20))):
+        whole, thing = np.full((180, 240, 3), 160, np.uint8), np.zeros((180, 240, 4), np.uint8)
+        whole[50:130, 70:170] = colour
+        thing[50:130, 70:170] = (*colour, 255)
+        cv2.imwrite(str(folder / f"{name}.webp"), whole)
+        cv2.imwrite(str(folder / f"{name}.png"), thing)
+        listed.append({"file": f"{name}.webp", "name": said, "cut_out": f"{name}.png"})
     (folder / LIST).write_text(json.dumps(listed))
     walls = tmp_path / "walls"
     walls.mkdir()
     cv2.imwrite(str(walls / "one.jpg"), np.full((1200, 2000, 3), (200, 40, 20), np.uint8))
+    cv2.imwrite(str(walls / "two.jpg"), np.full((1200, 2000), 90, np.uint8))  # a grey JPEG, as some wallpapers are
     monkeypatch.setenv(catalogue.ASSETS, str(tmp_path / "assets"))
     monkeypatch.setenv("PS3_PHOTOS", str(walls))
     return folder
@@ -51,7 +57,11 @@ def test_views_show_what_the_teacher_sees_and_only_photographs_answer_names(tiny
     cut = settings_of(tiny_model.config)
     seen = taught.Photographs.read(set(bank.names), NAMED, PARTS)
     assert list(seen.named) == ["red square"] and len(seen.named["red square"]) == 2 and len(seen.parts) == 3
-    assert max(seen.wide[0].shape) == taught.LARGEST_PX
+    assert [one.shape for one in seen.wide] == [(1080, taught.LARGEST_PX, 3)] * 2 and seen.named["red square"][0][0].shape == (
+        80,
+        100,
+        4,
+    )  # trimmed
     made, again = (taught.make_taught(bank, seen, settings.taught, 0.0, cut, np.random.default_rng(5)) for _ in range(2))
     count = NAMED + PARTS + CUT_OUTS
     assert all(torch.equal(getattr(made, f), getattr(again, f)) for f in ("patches", "position", "mask", "pictures", "answers"))

@@ -4,7 +4,8 @@
 (CC0, CC-BY, CC-BY-SA, public domain, GPL: /usr/share/doc/gcompris-qt-data/copyright names author and source of each). Used for training
 only. What shows a held-out thing is left out, so that `test-new` stays unseen.
 
-OUT/<activity>/<file>.webp are the photographs as they come; OUT/photographs.json is written last.
+OUT/<activity>/<file>.webp are the photographs as they come, OUT/cut_outs/<activity>-<file>.png the named things cut out of them by GrabCut
+(Rother et al. 2004), which looks well for most and was looked at for all; OUT/photographs.json is written last.
 """
 
 import argparse
@@ -27,6 +28,8 @@ from .qt_resources import read_resources
 FOLDER = "PS3_GCOMPRIS"  # environment variable: the folder of gcompris' .rcc files
 SYSTEM = "/usr/share/gcompris-qt/rcc"
 LEAST = 120  # px, shorter side of a photograph
+CUT_PX = 320  # longer side at which things are cut out
+COVERED = (0.05, 0.75)  # of a photograph, by its thing: less or more is no cut-out
 LIST = "photographs.json"
 
 ANIMALS = ("erase", "explore_farm_animals", "explore_world_animals")  # whose files are named by what they show
@@ -40,6 +43,9 @@ ACTIVITIES = (
 NO_PHOTOGRAPHS = re.compile(r"alphabets|numbers|blackslate|background\.webp$|NDP_0")
 PAINTINGS = re.compile(r"Gogh|Tanguy|Auvers")
 OTHER_THINGS = {"dragon", "narwhal", "crocodile", "cup"}  # a bearded dragon, a drawing; others of the name look otherwise
+NOT_CUT_OUT = {  # whose cut-outs show other things, too, or half of it
+    "bee", "toucan", "knife", "igloo", "screwDriver", "screwDriver1", "screwDriver3", "squirrel", "kitten", "rhinoceros", "spoonbills",
+}  # fmt: skip
 NAMES = {  # file of `categorization`, without its number: a name of the catalogue
     "scissors": "scissors",
     "screwDriver": "screwdriver",
@@ -87,28 +93,60 @@ def found(folder: Path) -> list[tuple[str, str, bytes]]:
     return shown
 
 
-def write(out: Path, folder: Path) -> int:
+def cut_out(pixels: np.ndarray) -> np.ndarray | None:
+    """The thing in the middle of a photograph: uint8 [h, w, 3] -> [h, w, 4], straight alpha. None where nothing, or nearly all, stays."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, CUT_PX / max(height, width))
+    small = cv2.resize(pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+    h, w = small.shape[:2]
+    y, x = np.mgrid[0:h, 0:w]
+    mask = np.where(((2 * x / w - 1) ** 2 + (2 * y / h - 1) ** 2) > 1, cv2.GC_PR_BGD, cv2.GC_PR_FGD).astype(np.uint8)
+    rim = max(2, round(0.02 * min(h, w)))
+    mask[:rim], mask[-rim:], mask[:, :rim], mask[:, -rim:] = (cv2.GC_BGD,) * 4
+    cv2.setRNGSeed(0)
+    cv2.grabCut(small, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 6, cv2.GC_INIT_WITH_MASK)
+    thing = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    thing = cv2.morphologyEx(thing, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    thing = cv2.morphologyEx(thing, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    _, part, sizes, _ = cv2.connectedComponentsWithStats(thing)
+    areas = sizes[1:, cv2.CC_STAT_AREA]
+    if not len(areas):
+        return None
+    kept = np.isin(part, 1 + np.flatnonzero(areas >= 0.12 * areas.max())).astype(np.float32)
+    if not COVERED[0] <= kept.mean() <= COVERED[1]:
+        return None
+    alpha = cv2.resize(cv2.GaussianBlur(kept, (0, 0), 0.7), (width, height))
+    return np.dstack([pixels, np.round(alpha * 255).astype(np.uint8)])
+
+
+def write(out: Path, folder: Path, progress: bool = True) -> int:
     """Writes the photographs that training may see under `out`; returns how many. Raises Ps3Error where gcompris' are not here."""
+    from tqdm import tqdm
+
     from . import catalogue
 
     listed = []
-    for file, name, data in found(folder):
+    for file, name, data in tqdm(found(folder), unit="photograph", disable=not progress):
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         if pixels is None or min(pixels.shape[:2]) < LEAST or name and catalogue.is_held_out(name):
             continue
         write_whole(Path(out) / file, data)
-        listed.append({"file": file, "name": name})
+        listed.append({"file": file, "name": name, "cut_out": ""})
+        thing = cut_out(pixels) if name and Path(file).stem.split("-")[-1] not in NOT_CUT_OUT else None
+        if thing is not None:
+            listed[-1]["cut_out"] = f"cut_outs/{file.replace('/', '-').removesuffix('.webp')}.png"
+            write_whole(Path(out) / listed[-1]["cut_out"], cv2.imencode(".png", thing)[1].tobytes())
     write_whole(Path(out) / LIST, json.dumps(listed, indent=1) + "\n")
     return len(listed)
 
 
 @cache
 def of_names(folder: Path) -> dict[str, tuple]:
-    """{name: its photographs, as ("photo", path)}."""
+    """{name: its cut-outs, as ("photo", path)}."""
     known = {}
     for one in json.loads((Path(folder) / LIST).read_text()):
-        if one["name"]:
-            known.setdefault(one["name"], []).append(("photo", str(Path(folder) / one["file"])))
+        if one["cut_out"]:
+            known.setdefault(one["name"], []).append(("photo", str(Path(folder) / one["cut_out"])))
     return {name: tuple(pictures) for name, pictures in known.items()}
 
 

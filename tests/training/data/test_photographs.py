@@ -46,9 +46,9 @@ def collection(files, version=2):
 
 
 def webp(colour, shape=(200, 300)):
-    pixels = np.empty((*shape, 3), np.uint8)
-    pixels[:] = colour
-    pixels[::7] = RNG.integers(0, 255, 3)
+    """A disc of this colour, BGR, on noisy grey."""
+    pixels = RNG.integers(170, 200, (*shape, 3)).astype(np.uint8)
+    cv2.circle(pixels, (shape[1] // 2, shape[0] // 2), min(shape) // 4, colour, -1)
     return cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, 90])[1].tobytes()
 
 
@@ -102,6 +102,7 @@ def test_photographs_are_named_by_their_files_and_none_is_of_a_held_out_thing(tm
     assert catalogue.is_held_out("goat")
     assert photographs.write(tmp_path / "out", gcompris) == 4
     listed = json.loads((tmp_path / "out" / photographs.LIST).read_text())
+    assert [one["cut_out"] != "" for one in listed] == [one["name"] != "" for one in listed]
     assert {one["file"]: one["name"] for one in listed} == {
         "categorization/tools-hammer1.webp": "hammer",
         "categorization/tools-hammer12.webp": "hammer",
@@ -109,6 +110,16 @@ def test_photographs_are_named_by_their_files_and_none_is_of_a_held_out_thing(tm
         "erase/resource-red_panda.webp": "red panda",
     }
     assert all((tmp_path / "out" / one["file"]).read_bytes()[:4] == b"RIFF" for one in listed)
+
+
+def test_the_thing_in_the_middle_is_cut_out():
+    pixels = cv2.imdecode(np.frombuffer(webp((200, 30, 20)), np.uint8), cv2.IMREAD_COLOR)
+    thing = photographs.cut_out(pixels)
+    y, x = np.mgrid[0:200, 0:300]
+    disc = (y - 100) ** 2 + (x - 150) ** 2 < 50**2
+    assert thing.shape == (200, 300, 4) and np.array_equal(thing[..., :3], pixels)
+    assert ((thing[..., 3] > 127) == disc).mean() > 0.98
+    assert photographs.cut_out(np.full((150, 200, 3), 90, np.uint8)) is None
 
 
 def test_only_training_sees_them_and_as_other_looks_of_a_thing(tmp_path, gcompris, monkeypatch):
@@ -123,8 +134,8 @@ def test_only_training_sees_them_and_as_other_looks_of_a_thing(tmp_path, gcompri
     photographs.write(tmp_path / "assets" / "photographs", gcompris)
     hammer = next(o for o in catalogue.load(restyled=True) if o.name == "hammer")
     assert [root for root, _ in hammer.restyled] == ["photo"] * 2 and all(root != "photo" for root, _ in hammer.pictures)
-    looks = [catalogue.render(hammer, np.random.default_rng(i), 48) for i in range(20)]
-    assert any(look.shape[0] < look.shape[1] for look in looks)  # 3:2, where the emoji is square
+    look = catalogue.picture(*hammer.restyled[0])
+    assert abs(look.shape[0] - 100) < 8 and abs(look.shape[1] - 100) < 8 and look[50, 50].tolist()[3] == 255  # trimmed to the disc
     assert not any(o.restyled for o in catalogue.load())
 
 
