@@ -12,6 +12,7 @@ from ps3_training.data import augment
 
 from .batch import colour_jitter, lit
 
+ZOOM = 3.0  # how much a magnified crop is enlarged, at most
 FRAME = (2160, 3840)  # px, height and width: what positions and the squeeze of the selector's image are taken from
 
 

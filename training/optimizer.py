@@ -69,7 +69,7 @@ class Ema:
 
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
-        self.weights = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+        self.weights = {name: p.detach().clone() for name, p in trained(model)}
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:

@@ -240,6 +240,24 @@ def scenery_crop(bank: Bank, rng: np.random.Generator, width: int, height: int, 
     return part.copy() if (w, h) == (width, height) else cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
 
 
+def distant_scenery(bank: Bank, rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """scenery_crop from up to four times as far, log-uniform."""
+    zoom = np.exp(rng.uniform(0, np.log(4)))
+    return scenery_crop(bank, rng, width, height, (width * zoom, height * zoom))
+
+
+def resized(sprite: np.ndarray, width: float, height: float) -> np.ndarray:
+    """A cut-out at this size in px, rounded, 2 or more."""
+    size = max(2, round(width)), max(2, round(height))
+    return cv2.resize(sprite, size, interpolation=cv2.INTER_AREA if size[0] < sprite.shape[1] else cv2.INTER_LINEAR)
+
+
+def anywhere(rng: np.random.Generator, inside: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """x, y of the top left of a thing of `size` = (w, h) px in a picture of `inside` = (width, height), or over it where it is larger."""
+    x, y = (int(rng.integers(min(0, px - length), max(0, px - length) + 1)) for px, length in zip(inside, size, strict=True))
+    return x, y
+
+
 def paste(image: np.ndarray, sprite: np.ndarray, x: int, y: int) -> np.ndarray:
     """Lay a premultiplied cut-out over `image` (uint8 [H, W, 3], changed in place) with its top left at x, y; parts outside are cut.
 

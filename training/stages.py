@@ -60,7 +60,7 @@ def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) 
     sentences = _kept_by_first(sentences)
     cut = settings_of(model.config)
     glance_of_step = _glances(settings, cut) if batch.sees else None
-    teaching = Teaching.of(batch, banks.at(0), cut, settings.seed, device)
+    teaching = Teaching.of(batch, banks.at(0), cut, settings.seed, device, newest(folder) if resume else None)
 
     def make(step: int) -> tuple:
         glance = None if glance_of_step is None else glance_of_step(step)
@@ -169,7 +169,8 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     from .warm_start import warm_loss
 
     again = section(WarmStartSettings, replay, "pretrain.replay")
-    teaching = Teaching.of(again, banks.at(before), cut, settings.seed, device, newest(Path(settings.run) / "warm_start"))
+    going_on = (newest(folder) if resume else None) or newest(Path(settings.run) / "warm_start")
+    teaching = Teaching.of(again, banks.at(before), cut, settings.seed, device, going_on)
 
     def make_both(step: int) -> tuple:
         return make(step), make_warm_batch(banks.at(before + step), again, cut, _rng(settings.seed, 4, step), teaching.photographs)

@@ -22,14 +22,13 @@ from ps3_training.data.drawing import trim
 from ps3_training.data.photographs import LIST
 
 from . import teacher
-from .crops import FRAME, covered_by, jittered, magnified, patches_of, places, scale_odds, shows
+from .crops import FRAME, ZOOM, covered_by, jittered, magnified, patches_of, places, scale_odds, shows
 from .errors import TrainingError
-from .sprites import Bank, paste, premultiplied, scenery_crop
+from .sprites import Bank, anywhere, distant_scenery, paste, premultiplied, resized, scenery_crop
 
 LARGEST_PX = 1800  # longer side at which backgrounds' photographs are kept
 SIZES = (24.0, 150.0)  # px, longer side of a thing in its view
 BACKGROUNDS = 0.35  # of the parts of photographs: of wallpapers, which show scenery
-ZOOM = 3.0  # how much a magnified view is enlarged, at most
 CAMERA, MAGNIFIED = 0.7, 0.4  # of the views at the finest scale
 
 
@@ -62,7 +61,7 @@ class Photographs:
                 by_name.setdefault(one["name"], []).append((_cut_out(folder / one["cut_out"]), pixels))
         if named and not by_name:
             raise TrainingError(f"none of the {len(every)} photographs in {folder} shows a thing of the bank's; set photographs to 0")
-        wide = [_read(Path(path), LARGEST_PX) for _, path in sorted(backgrounds.photo_files().items())]
+        wide = [_read(Path(path), LARGEST_PX) for _, path in sorted(backgrounds.photo_files().items())] if parts else []
         return cls({name: tuple(found) for name, found in sorted(by_name.items())}, tuple(every), tuple(wide))
 
 
@@ -104,36 +103,16 @@ def make_taught(
     bank: Bank, photographs: Photographs, counts: tuple[int, int, int], spread: float, model: Settings, rng: np.random.Generator
 ) -> Taught:
     """counts: how many named photographs, parts of photographs and cut-outs. spread: of the colour jitter. From rng alone."""
-    p, side = model.patch, SIDE * model.patch
-    plan = FramePlan.of(*FRAME, model)
+    p, plan = model.patch, FramePlan.of(*FRAME, model)
     made = []
-    for kind, count in enumerate(counts):
+    for show, count in zip((_photograph, _part, _cut_out_of_bank), counts, strict=True):
         for _ in range(count):
-            name = ""
-            if kind == 0:
-                name = list(photographs.named)[rng.integers(len(photographs.named))]
-                thing, seen = _any(photographs.named[name], rng)
-                if rng.random() < 0.5:
-                    thing, seen = thing[:, ::-1], seen[:, ::-1]
-            elif kind == 1:
-                far = len(photographs.wide) and rng.random() < BACKGROUNDS
-                seen = _part(_any(photographs.wide if far else photographs.parts, rng), rng, 0.05 if far else 0.25)
-                thing = None
-            else:
-                thing = bank.sprite(bank.draw_thing(rng))
-                seen = _on_scenery(bank, thing, rng)
+            name, thing, seen = show(bank, photographs, rng)
             size = float(np.exp(rng.uniform(*np.log(SIZES))))
-            if thing is None:
-                image = cv2.resize(seen, (side, side), interpolation=cv2.INTER_AREA if seen.shape[0] > side else cv2.INTER_LINEAR)
-                alpha = np.full((side, side), 255, np.uint8)
-            else:
-                image, alpha = _small(bank, thing, size, side, rng)
+            image, alpha = _small(bank, thing, seen, size, SIDE * p, rng)
             s = int(rng.choice(len(plan.grids), p=scale_odds(len(plan.grids))))
             if s == len(plan.grids) - 1:
-                if rng.random() < MAGNIFIED:
-                    image = magnified(image, min(ZOOM, max(1.0, min(size, side) / LEAST_PX)), rng)
-                elif rng.random() < CAMERA:
-                    image = augment.photographed(image, rng)
+                image = _taken(image, size, rng)
             values, around = jittered(image, spread, model, rng), places(plan, s, (SIDE, SIDE), rng)
             clean = cv2.resize(seen, (teacher.SIDE, teacher.SIDE), interpolation=cv2.INTER_AREA)
             mask = shows(covered_by(alpha, (SIDE, SIDE), p))
@@ -142,33 +121,54 @@ def make_taught(
     return Taught(*(torch.from_numpy(np.stack([made[i][field] for i in order])) for field in range(5)))
 
 
-def _any(pictures: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
-    return pictures[rng.integers(len(pictures))]
+# Each of these three gives (a name or "", the cut-out or None, what the teacher sees).
 
 
-def _part(pixels: np.ndarray, rng: np.random.Generator, least: float) -> np.ndarray:
-    """A random square of a picture, mirrored or not: its side from `least` of the shorter one to all of it, log-uniform."""
+def _photograph(bank: Bank, photographs: Photographs, rng: np.random.Generator) -> tuple:
+    name = list(photographs.named)[rng.integers(len(photographs.named))]
+    thing, seen = _any(photographs.named[name], rng)
+    return (name, thing[:, ::-1], seen[:, ::-1]) if rng.random() < 0.5 else (name, thing, seen)
+
+
+def _part(bank: Bank, photographs: Photographs, rng: np.random.Generator) -> tuple:
+    """A random square of a picture, mirrored or not: its side from a share of the shorter one to all of it, log-uniform."""
+    far = len(photographs.wide) and rng.random() < BACKGROUNDS
+    pixels, least = _any(photographs.wide if far else photographs.parts, rng), 0.05 if far else 0.25
     height, width = pixels.shape[:2]
     side = max(round(LEAST_PX), int(min(height, width) * np.exp(rng.uniform(np.log(least), 0))))
     y, x = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
     part = pixels[y : y + side, x : x + side]
-    return np.ascontiguousarray(part[:, ::-1] if rng.random() < 0.5 else part)
+    return "", None, np.ascontiguousarray(part[:, ::-1] if rng.random() < 0.5 else part)
 
 
-def _on_scenery(bank: Bank, thing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A cut-out in the middle of scenery, large: uint8 [s, s, 3]."""
+def _cut_out_of_bank(bank: Bank, photographs: Photographs, rng: np.random.Generator) -> tuple:
+    """In the middle of scenery, large."""
+    thing = bank.sprite(bank.draw_thing(rng))
     side = round(max(thing.shape[:2]) * 1.2)
-    image = scenery_crop(bank, rng, side, side, (side * 1.5, side * 1.5))
-    paste(image, thing, (side - thing.shape[1]) // 2, (side - thing.shape[0]) // 2)
-    return image
+    seen = scenery_crop(bank, rng, side, side, (side * 1.5, side * 1.5))
+    paste(seen, thing, (side - thing.shape[1]) // 2, (side - thing.shape[0]) // 2)
+    return "", thing, seen
 
 
-def _small(bank: Bank, thing: np.ndarray, size: float, side: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(picture uint8 [side, side, 3], alpha): the thing `size` px long, somewhere on scenery."""
-    zoom = np.exp(rng.uniform(0, np.log(4)))
-    image = scenery_crop(bank, rng, side, side, (side * zoom, side * zoom))
+def _any(pictures: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
+    return pictures[rng.integers(len(pictures))]
+
+
+def _small(
+    bank: Bank, thing: np.ndarray | None, seen: np.ndarray, size: float, side: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(picture uint8 [side, side, 3], alpha): the thing `size` px long, somewhere on scenery; without one, all that the teacher sees."""
+    if thing is None:
+        image = cv2.resize(seen, (side, side), interpolation=cv2.INTER_AREA if seen.shape[0] > side else cv2.INTER_LINEAR)
+        return image, np.full((side, side), 255, np.uint8)
+    image = distant_scenery(bank, rng, side, side)
     scale = size / max(thing.shape[:2])
-    width, height = (max(2, round(length * scale)) for length in (thing.shape[1], thing.shape[0]))
-    thing = cv2.resize(thing, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    x, y = (int(rng.integers(min(0, side - length), max(0, side - length) + 1)) for length in (width, height))
-    return image, paste(image, thing, x, y)
+    thing = resized(thing, thing.shape[1] * scale, thing.shape[0] * scale)
+    return image, paste(image, thing, *anywhere(rng, (side, side), thing.shape[1::-1]))
+
+
+def _taken(image: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
+    """As a camera takes a thing of `size` px: enlarged from fewer px, plainly, or not at all."""
+    if rng.random() < MAGNIFIED:
+        return magnified(image, min(ZOOM, max(1.0, min(size, image.shape[0]) / LEAST_PX)), rng)
+    return augment.photographed(image, rng) if rng.random() < CAMERA else image

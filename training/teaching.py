@@ -37,7 +37,8 @@ class Teaching:
         device: torch.device,
         before: Path | None = None,
     ) -> Teaching:
-        """What these settings ask for; the head is the same on all ranks. before: the checkpoint of the stage before, whose head goes on.
+        """What these settings ask for; the head is the same on all ranks. before: the checkpoint whose head goes on, this
+        stage's own or the last of the stage before; where it has none, mean and spread are measured.
 
         Raises TrainingError where the photographs or the teacher's packages are missing.
         """

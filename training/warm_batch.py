@@ -19,14 +19,13 @@ from ps3_ros.manifest import Settings
 from ps3_training.data import augment
 
 from . import losses
-from .crops import FRAME, camouflaged, covered_by, crop_tensors, jittered, magnified, patches_of, places, scale_odds, shows
+from .crops import FRAME, ZOOM, camouflaged, covered_by, crop_tensors, jittered, magnified, patches_of, places, scale_odds, shows
 from .errors import TrainingError
-from .sprites import Bank, paste, scenery_crop
+from .sprites import Bank, anywhere, distant_scenery, paste, resized, scenery_crop
 from .supports import draw_support
 from .taught import Photographs, Taught, make_taught
 from .word_crops import make_word_crops
 
-ZOOM = 3.0  # how much a magnified crop is enlarged, at most
 NAMED_ROWS = 3  # of a crop's masks, the first: the object, a part of it, one token of it. The others are background
 
 
@@ -154,11 +153,6 @@ def _object(bank: Bank, rng: np.random.Generator, alike: int | None = None) -> t
     return i, label["texts"][which], label["asks"][which], frozenset(label["means"])
 
 
-def _resized(sprite: np.ndarray, width: float, height: float) -> np.ndarray:
-    size = max(2, round(width)), max(2, round(height))
-    return cv2.resize(sprite, size, interpolation=cv2.INTER_AREA if size[0] < sprite.shape[1] else cv2.INTER_LINEAR)
-
-
 def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
     p, count = model.patch, settings.crops
     plan = FramePlan.of(*FRAME, model)
@@ -175,14 +169,13 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         sprite = bank.sprite(drawn)
         size = max(np.exp(rng.uniform(np.log(settings.smallest), np.log(settings.largest))), bank.least(drawn))
         scale = size / max(sprite.shape[:2])
-        sprite = _resized(sprite, sprite.shape[1] * scale, sprite.shape[0] * scale)
+        sprite = resized(sprite, sprite.shape[1] * scale, sprite.shape[0] * scale)
         h, w = sprite.shape[:2]
         shape = shape_of(w, h) if settings.shaped and rng.random() < settings.shaped else (settings.side, settings.side)
         rows, cols = shape
         height, width = rows * p, cols * p
-        zoom = np.exp(rng.uniform(0, np.log(4)))
-        image = scenery_crop(bank, rng, width, height, (width * zoom, height * zoom))
-        x, y = (int(rng.integers(min(0, px - length), max(0, px - length) + 1)) for px, length in ((width, w), (height, h)))
+        image = distant_scenery(bank, rng, width, height)
+        x, y = anywhere(rng, (width, height), (w, h))
         support = draw_support(image, x, y, w, h, rng) if held and rng.random() < settings.supports else None
         if settings.camouflage and rng.random() < settings.camouflage:
             camouflaged(image, sprite, rng)
@@ -249,7 +242,7 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
             drawn, text, ask, meaning = _object(bank, rng, drawn if rng.random() < settings.alike else None)
             sprite = bank.sprite(drawn)
             size = max(np.exp(rng.uniform(np.log(24), np.log(260))), bank.least(drawn)) / max(sprite.shape[:2])  # px of the frame
-            sprite = _resized(sprite, sprite.shape[1] * size * squeeze[0], sprite.shape[0] * size * squeeze[1])
+            sprite = resized(sprite, sprite.shape[1] * size * squeeze[0], sprite.shape[0] * size * squeeze[1])
             h, w = sprite.shape[:2]
             room = side / slots
             x = int(slot % slots * room + rng.uniform(min(0, room - w), max(0, room - w)))

@@ -20,7 +20,7 @@ from ps3_ros.reading import ALPHABET, LETTERS
 from ps3_training.data import augment, words
 
 from .crops import FRAME, covered_by, crop_tensors, jittered, magnified, patches_of, places, shows
-from .sprites import Bank, paste, premultiplied, scenery_crop
+from .sprites import Bank, distant_scenery, paste, premultiplied
 
 FILLS = (0.5, 0.95)  # share of a crop's rows or columns that the sign takes, whichever it takes more of
 NARROWER, ROLL = 0.75, 7.0  # a sign seen from the side is so much narrower at most; degrees it is turned by at most, either way
@@ -92,8 +92,7 @@ def _photograph(bank: Bank, sign: words.TextSign, patch: int, rng: np.random.Gen
     turned = round(box[0] * scale), round(box[1] * scale)
     turn[:, 2] += (turned[0] - size[0]) / 2, (turned[1] - size[1]) / 2
     sprite = cv2.warpAffine(sprite, turn, turned, flags=cv2.INTER_LINEAR)
-    zoom = np.exp(rng.uniform(0, np.log(4)))
-    image = scenery_crop(bank, rng, width, height, (width * zoom, height * zoom))
+    image = distant_scenery(bank, rng, width, height)
     x, y = (int(rng.integers(max(0, px - length) + 1)) for px, length in ((width, turned[0]), (height, turned[1])))
     laid = paste(image, sprite, x, y)
     by = size[0] / rgba.shape[1], size[1] / rgba.shape[0]

@@ -7,6 +7,8 @@ import torch
 
 from ps3_training.model import PS3, PS3Config
 
+from . import squares
+
 VISION = {
     "model_name": "test_vit",
     "pool": "map",
@@ -72,3 +74,9 @@ def tiny_model():
 @pytest.fixture
 def sentences():
     return FixedSentences()
+
+
+@pytest.fixture
+def bank():
+    """Four plain squares, each opaque, on two noisy backgrounds."""
+    return squares.bank()

@@ -17,7 +17,7 @@ from ps3_training.model import PS3, settings_of
 from ps3_training.settings import read_settings
 
 from . import tiny_run
-from .test_warm_start import Banked, bank  # noqa: F401, a fixture
+from .squares import Banked
 
 CUT_OUTS, PARTS, NAMED = 4, 3, 5
 
@@ -53,7 +53,7 @@ def pictures(tmp_path, monkeypatch):
     return folder
 
 
-def test_views_show_what_the_teacher_sees_and_only_photographs_answer_names(tiny_model, bank, settings, pictures):  # noqa: F811
+def test_views_show_what_the_teacher_sees_and_only_photographs_answer_names(tiny_model, bank, settings, pictures):
     cut = settings_of(tiny_model.config)
     seen = taught.Photographs.read(set(bank.names), NAMED, PARTS)
     assert list(seen.named) == ["red square"] and len(seen.named["red square"]) == 2 and len(seen.parts) == 3
@@ -89,7 +89,7 @@ def test_scenery_takes_the_colour_of_a_camouflaged_thing():
     assert np.array_equal(image, noise)
 
 
-def test_camouflage_is_a_share_of_the_crops_and_changes_no_other_draw(tiny_model, bank, settings):  # noqa: F811
+def test_camouflage_is_a_share_of_the_crops_and_changes_no_other_draw(tiny_model, bank, settings):
     cut, plain = settings_of(tiny_model.config), replace(settings, photographs=0, windows=0, taught_cut_outs=0)
     made = [warm_batch.make_warm_batch(bank, replace(plain, camouflage=share), cut, np.random.default_rng(3)) for share in (0.0, 1.0)]
     assert made[0].texts[0] == made[1].texts[0] and not torch.equal(made[0].patches[0], made[1].patches[0])
@@ -97,7 +97,7 @@ def test_camouflage_is_a_share_of_the_crops_and_changes_no_other_draw(tiny_model
         replace(plain, camouflage=2)
 
 
-def test_the_head_learns_what_the_teacher_has_and_names_of_photographs(tiny_model, bank, settings, sentences, pictures):  # noqa: F811
+def test_the_head_learns_what_the_teacher_has_and_names_of_photographs(tiny_model, bank, settings, sentences, pictures):
     pytest.importorskip("efficientnet_lite_pytorch", reason="the extra `teacher` is not installed")
     cut = settings_of(tiny_model.config)
     known = teaching.Teaching.of(settings, bank, cut, 1, torch.device("cpu"))
@@ -151,7 +151,7 @@ def test_the_head_is_in_the_runs_checkpoints_and_in_no_model(tiny_model, tmp_pat
     assert [name for name, _ in optimizer.trained(tiny_model, head)][-2:] == ["beside.tell.weight", "beside.tell.bias"]
 
 
-def test_what_is_missing_is_named(tiny_model, bank, settings, pictures, monkeypatch):  # noqa: F811
+def test_what_is_missing_is_named(tiny_model, bank, settings, pictures, monkeypatch):
     cut = settings_of(tiny_model.config)
     assert teaching.Teaching.of(replace(settings, photographs=0, windows=0, taught_cut_outs=0), bank, cut, 1, None) == teaching.Teaching()
     with pytest.raises(TrainingError, match="names_weight"):
@@ -171,7 +171,7 @@ def test_what_is_missing_is_named(tiny_model, bank, settings, pictures, monkeypa
         teacher.Teacher()
 
 
-def test_a_run_is_taught_in_both_stages_and_the_head_goes_on(bank, tmp_path, pictures, monkeypatch):  # noqa: F811
+def test_a_run_is_taught_in_both_stages_and_the_head_goes_on(bank, tmp_path, pictures, monkeypatch):
     pytest.importorskip("efficientnet_lite_pytorch", reason="the extra `teacher` is not installed")
     batch = {"crops": 4, "side": 5, "smallest": 20, "largest": 40, "mosaics": 0, "names_weight": 1.0, "photographs": 2, "windows": 1}
     settings = read_settings(tiny_run.write(tmp_path, steps=1))

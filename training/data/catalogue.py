@@ -184,8 +184,7 @@ def _restyled(thing, places):
     if "model" in places and not thing.color:
         found += wide.views(places["model"], (thing.name, *thing.synonyms))
     if "photo" in places and not thing.color:
-        known = photographs.of_names(places["photo"])
-        found += [picture for name in (thing.name, *thing.synonyms) for picture in known.get(name, ())]
+        found += photographs.of_names(places["photo"], (thing.name, *thing.synonyms))
     return tuple(picture for picture in found if picture not in thing.pictures)
 
 

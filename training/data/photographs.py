@@ -33,16 +33,9 @@ COVERED = (0.05, 0.75)  # of a photograph, by its thing: less or more is no cut-
 LIST = "photographs.json"
 
 ANIMALS = ("erase", "explore_farm_animals", "explore_world_animals")  # whose files are named by what they show
-ACTIVITIES = (
-    "categorization",
-    *ANIMALS,
-    "explore_monuments",
-    "explore_world_music",
-    "details",
-)
-NO_PHOTOGRAPHS = re.compile(r"alphabets|numbers|blackslate|background\.webp$|NDP_0")
-PAINTINGS = re.compile(r"Gogh|Tanguy|Auvers")
-OTHER_THINGS = {"dragon", "narwhal", "crocodile", "cup"}  # a bearded dragon, a drawing; others of the name look otherwise
+ACTIVITIES = ("categorization", *ANIMALS, "explore_monuments", "explore_world_music", "details")
+NO_PHOTOGRAPHS = re.compile(r"alphabets|numbers|blackslate|NDP_0|Gogh|Tanguy|Auvers")  # boards, a part of one that is there, paintings
+OTHER_THINGS = {"dragon", "narwhal", "crocodile"}  # a bearded dragon, a drawing; others of the name look otherwise
 NOT_CUT_OUT = {  # whose cut-outs show other things, too, or half of it
     "bee", "toucan", "knife", "igloo", "screwDriver", "screwDriver1", "screwDriver3", "squirrel", "kitten", "rhinoceros", "spoonbills",
 }  # fmt: skip
@@ -83,9 +76,7 @@ def found(folder: Path) -> list[tuple[str, str, bytes]]:
                 f"or set {FOLDER} to its folder."
             )
         for inside, data in read_resources(folder / f"{activity}.rcc"):
-            if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or PAINTINGS.search(inside):
-                continue
-            if activity != "details" and NO_PHOTOGRAPHS.search(inside) or "NDP_0" in inside:
+            if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or NO_PHOTOGRAPHS.search(inside):
                 continue
             stem = Path(inside).stem
             name = stem.replace("_", " ") if activity in ANIMALS else NAMES.get(re.sub(r"\d+$", "", stem), "")
@@ -140,9 +131,14 @@ def write(out: Path, folder: Path, progress: bool = True) -> int:
     return len(listed)
 
 
+def of_names(folder: Path, names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Cut-outs, as ("photo", path), of the things that have one of these names."""
+    known = _cut_outs(folder)
+    return tuple(picture for name in names for picture in known.get(name, ()))
+
+
 @cache
-def of_names(folder: Path) -> dict[str, tuple]:
-    """{name: its cut-outs, as ("photo", path)}."""
+def _cut_outs(folder: Path) -> dict[str, tuple]:
     known = {}
     for one in json.loads((Path(folder) / LIST).read_text()):
         if one["cut_out"]:
