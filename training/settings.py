@@ -11,6 +11,7 @@ import yaml
 from .errors import TrainingError
 
 INIT_KINDS = ("ps3", "vit", "bundle")
+TYPES = {"int": (int, "a whole number"), "float": ((int, float), "a number")}  # of a section's fields: what fits, and what to give
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ def section(kind: type, raw: Any, where: str) -> Any:
     if not isinstance(raw, dict) or not raw.keys() <= known.keys():
         unknown = sorted(set(raw) - set(known)) if isinstance(raw, dict) else raw
         raise TrainingError(f"{where} has {unknown}, which is not known there; use {', '.join(known)}")
+    for name, value in raw.items():
+        fits, wanted = TYPES.get(known[name].type, (object, ""))
+        if not isinstance(value, fits) or isinstance(value, bool) and fits is not object:
+            raise TrainingError(f"{where} has a value of the wrong type: {name} is {value!r}; give {wanted}")
     try:
         return kind(**raw)
     except TypeError as error:
