@@ -32,9 +32,12 @@ FINER = 4  # the match is interpolated to so many points a patch before a box is
 
 
 def split_budget(patches, settings, words=()):
-    """A look's patches -> how many are left to choose, and how many close-ups there are: (int, int). words: as Closer takes them."""
+    """A look's patches -> how many are left to choose, and how many close-ups there are, those that zoom out among them: (int, int). words:
+    as Closer takes them.
+    """
     views = VIEWS if settings.reads and any(words) else 1
-    count = min(settings.close_ups * views, patches // (SHARE * SIDE * SIDE))
+    wanted = settings.close_ups * views + (0 if any(words) else settings.zoom_outs)
+    count = min(wanted, patches // (SHARE * SIDE * SIDE))
     return patches - count * SIDE * SIDE, count
 
 
@@ -116,13 +119,16 @@ def normalise(patches, settings):
 
 
 class Closer:
-    """Close-ups for one question. vectors: its text embeddings [C, E], raw; count: of how many candidates; encode: as close_look takes it;
-    words: for each label those that are to be read, or None (wording.words_asked): they take fewer and larger close-ups of no more patches
-    in all; weight: of their match beside the look's; unread: float64 [C], what a candidate without a close-up gains; patches: used so far.
+    """Close-ups for one question. vectors: its text embeddings [C, E], raw; count: how many, as split_budget gives it: of `self.count`
+    candidates, and `self.steps` out from them (zoom_out.py); encode: as close_look takes it; words: for each label those that are to be
+    read, or None (wording.words_asked): they take fewer and larger close-ups of no more patches in all, and no steps; weight: of their
+    match beside the look's; unread: float64 [C], what a candidate without a close-up gains; patches: used so far.
     """
 
     def __init__(self, encoder, glance, vectors, count, encode=None, words=()):
-        self.encoder, self.glance, self.text, self.count, self.patches = encoder, glance, normalised(vectors), count, 0
+        self.encoder, self.glance, self.text, self.patches = encoder, glance, normalised(vectors), 0
+        self.steps = 0 if any(words) else min(encoder.settings.zoom_outs, max(0, count - encoder.settings.close_ups))
+        self.count = count - self.steps
         self.encode, self.weight, self.views = encode, WEIGHT, 1
         larger = count * SIDE * SIDE // max(rows * cols for rows, cols in WRITTEN_SHAPES)
         self.written = bool(larger) and any(words)

@@ -14,7 +14,8 @@ RESAMPLINGS = ("bicubic", "area")
 PRECISIONS = ("fp32", "fp16", "int8")  # of the matrix products; everything else is float32 in all of them
 DTYPES = ("float32", "float16", "int64", "bool")
 OPTIONAL = ("parity", "made_with", "quantization", "gate", "drift", "engines")
-LATER_SETTINGS = ("fine_selection", "close_ups", "plain_words", "reads", "background")  # absent where they say nothing, as in older bundles
+# Absent where they say nothing, as in older bundles.
+LATER_SETTINGS = ("fine_selection", "close_ups", "zoom_outs", "plain_words", "reads", "background")
 MAX_CLOSE_UPS = 24  # as many candidates are scored
 
 
@@ -46,6 +47,7 @@ class Settings:
     fixed_length: bool  # ids are always padded to context_length
     fine_selection: bool = False  # patches are chosen by fine_relevance_map, not by cells (selection.py)
     close_ups: int = 0  # candidates of a full look that get a close-up (close_up.py)
+    zoom_outs: int = 0  # of further close-ups, of what lies round the best candidates (zoom_out.py); needs close_ups
     plain_words: bool = False  # of a question, only the words that name the thing are read (wording.py)
     reads: bool = False  # its tokens know letters: written words are spelled in close-ups (reading.py)
     background: tuple = ()  # E floats, or none: a text's product with it is taken off its matches (regions.py)
@@ -232,6 +234,9 @@ def _settings(data):
     for name in ("fixed_length", "fine_selection", "plain_words", "reads"):
         if not isinstance(data.get(name, False), bool):
             _fail(f"settings.{name}", data[name], "true or false")
+    zoom_outs = _int(data.get("zoom_outs", 0), "settings.zoom_outs", 0, MAX_CLOSE_UPS)
+    if zoom_outs and not data.get("close_ups"):
+        _fail("settings.zoom_outs", zoom_outs, "0 where settings.close_ups is 0")
     background = _list(data.get("background", ()), "settings.background")
     if background and len(background) != ints["embed_dim"]:
         _fail("settings.background", f"a list of {len(background)}", f"a list of embed_dim = {ints['embed_dim']}")
@@ -252,6 +257,7 @@ def _settings(data):
         fixed_length=data["fixed_length"],
         fine_selection=data.get("fine_selection", False),
         close_ups=_int(data.get("close_ups", 0), "settings.close_ups", 0, MAX_CLOSE_UPS),
+        zoom_outs=zoom_outs,
         plain_words=data.get("plain_words", False),
         reads=data.get("reads", False),
         background=tuple(_number(v, "settings.background") for v in background),

@@ -13,6 +13,7 @@ import numpy as np
 
 from .answer import Region
 from .selection import normalised, sigmoid
+from .zoom_out import zoom_out
 
 MAX_REGIONS = 8  # an answer is read by a person or a planner: more are noise
 MAX_CANDIDATES = 24  # regions scored before overlapping ones are dropped: bounds the region graph's R
@@ -79,13 +80,21 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
     boxes = candidates(relevance, canvas, settings)
     boxes = sorted(boxes, key=lambda found: -found[0])[:MAX_CANDIDATES]
     boxes = np.array([box for _, box in boxes], np.float32)
-    mask = np.concatenate([inside(look.boxes, grown(boxes, factor)) for factor in SURROUNDINGS])
-    cosine = np.einsum("re,ce->rc", normalised(embed(mask)), text).astype(np.float64)
-    cosine = cosine.reshape(len(SURROUNDINGS), len(boxes), -1).mean(axis=0)
-    evidence = relevance_logits(boxes, np.broadcast_to(relevance, (len(labels), *relevance.shape)) if maps is None else maps, plan)
-    beside = RELEVANCE_WEIGHT * evidence - level_of(text, settings)
-    score = lambda cosine: sigmoid(settings.logit_scale * (cosine + beside) + settings.logit_bias)  # noqa: E731
-    scores = score(cosine)  # [R, C]
+    maps, level = np.broadcast_to(relevance, (len(labels), *relevance.shape)) if maps is None else maps, level_of(text, settings)
+
+    def match(boxes):  # cosine float64 [R, C]
+        mask = np.concatenate([inside(look.boxes, grown(boxes, factor)) for factor in SURROUNDINGS])
+        cosine = np.einsum("re,ce->rc", normalised(embed(mask)), text).astype(np.float64)
+        return cosine.reshape(len(SURROUNDINGS), len(boxes), -1).mean(axis=0)
+
+    def beside(boxes):
+        return RELEVANCE_WEIGHT * relevance_logits(boxes, maps, plan) - level
+
+    def score(cosine, beside):
+        return sigmoid(settings.logit_scale * (cosine + beside) + settings.logit_bias)
+
+    cosine, evidence = match(boxes), beside(boxes)
+    scores = score(cosine, evidence)  # [R, C]
     if closer is not None and closer.count:
         again = suppress(boxes, scores.max(axis=1))[: closer.count]
         canvas_of = lambda vector: look_canvas(look, plan, vector[None], token_embeddings)  # noqa: E731
@@ -93,7 +102,15 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
         others = np.setdiff1d(np.arange(len(boxes)), again)
         cosine[again] += closer.weight * (closely - cosine[again])
         cosine[others] += closer.unread
-        scores = score(cosine)
+        scores = score(cosine, evidence)
+
+        def judge(wide):
+            closely, finer = closer(wide, canvas_of)
+            cosine = match(wide)
+            return score(cosine + closer.weight * (closely - cosine), beside(wide)), finer
+
+        best = [n for n in suppress(boxes, scores.max(axis=1)) if n in again]
+        zoom_out(boxes, scores, best, closer.steps, (plan.width, plan.height), judge)
     best = scores.max(axis=1)
     kept = suppress(boxes, best)[:MAX_REGIONS]
     limits = [plan.width, plan.height] * 2

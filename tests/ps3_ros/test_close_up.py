@@ -25,6 +25,7 @@ from ps3_ros.close_up import (
     shape_of,
     split_budget,
 )
+from ps3_ros.errors import BundleError
 from ps3_ros.frame import Frame, FramePlan, cut_patches
 from ps3_ros.regions import Canvas
 from ps3_ros.selection import Selection
@@ -54,6 +55,13 @@ def test_words_that_are_read_have_twice_as_many(make_settings):
     assert split_budget(1024, reads, (None, "exit")) == (824, 8)
     assert split_budget(1024, reads, (None,)) == split_budget(1024, settings, ("exit",)) == (924, 4)
     assert split_budget(600, reads, ("exit",)) == (500, 4)  # still a fifth
+
+
+def test_steps_out_are_paid_from_the_look_where_no_words_are_asked_for(make_settings):
+    settings = make_settings(close_ups=4, zoom_outs=3)
+    assert split_budget(1024, settings) == split_budget(1024, settings, (None,)) == (849, 7)
+    assert split_budget(1024, settings, ("exit",)) == (924, 4) and split_budget(1024, replace(settings, reads=True), ("exit",)) == (824, 8)
+    assert split_budget(625, settings) == (500, 5)  # still a fifth: the candidates' own come first
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +194,21 @@ def test_answers_have_them_within_their_budget(bundle, tiny_bundle, frame):
     assert len(asker.ask("red | green mug").choices) == 2
 
 
+def test_steps_out_stay_within_the_budget_and_written_words_have_none(bundle, frame, tmp_path):
+    folder = shutil.copytree(bundle, tmp_path / "bundle")
+    manifest = load_bundle(folder).manifest
+    write_manifest(folder, replace(manifest, settings=replace(manifest.settings, close_ups=1, zoom_outs=1, plain_words=True)))
+    asker = Asker(folder, threads=1, clock=lambda: 0)
+    asker.set_frame(frame)
+    answer = asker.ask("a mug")
+    assert 2 * COUNT - 2 <= answer.patches_used - asker.detail.selection.count <= 2 * COUNT and answer.patches_used <= 256
+    assert asker.ask("a mug").regions == answer.regions
+    first = [Closer(asker.encoder, asker.glance, np.ones((1, 64), np.float32), count, words=words) for count, words in ((2, ()), (1, ()))]
+    assert [(closer.count, closer.steps) for closer in first] == [(1, 1), (1, 0)]
+    asker.ask('the sign that says "exit"')
+    assert asker.detail.selection.count > 256 - 2 * COUNT
+
+
 def test_written_words_have_fewer_and_larger_ones_within_the_same_budget(bundle, frame, tmp_path):
     folder = shutil.copytree(bundle, tmp_path / "bundle")
     manifest = load_bundle(folder).manifest
@@ -271,4 +294,16 @@ def test_a_place_has_both_kinds(bundle, frame):
 def test_the_manifest_says_so(bundle, tiny_bundle):
     said = json.loads((bundle / "manifest.json").read_text())["settings"]
     assert said["close_ups"] == 8 and "close_ups" not in json.loads((tiny_bundle / "manifest.json").read_text())["settings"]
-    assert load_bundle(tiny_bundle).settings.close_ups == 0
+    assert load_bundle(tiny_bundle).settings.close_ups == 0 and "zoom_outs" not in said
+
+
+def test_steps_out_without_close_ups_are_refused(tiny_bundle, tmp_path):
+    folder = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["settings"]["zoom_outs"] = 2
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="settings.zoom_outs is 2"):
+        load_bundle(folder)
+    manifest["settings"]["close_ups"] = 1
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert load_bundle(folder).settings.zoom_outs == 2

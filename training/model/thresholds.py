@@ -19,6 +19,7 @@ LIMITS = {  # each value's range
     "logit_scale": (1e-6, 1e6),  # already exponentiated; a region's score = sigmoid(logit_scale * cosine + logit_bias)
     "logit_bias": (-1e6, 1e6),
     "close_ups": (0, MAX_CLOSE_UPS),  # a whole number
+    "zoom_outs": (0, MAX_CLOSE_UPS),
     "fine_selection": (0, 1),  # true or false
     "plain_words": (0, 1),
     "reads": (0, 1),
@@ -55,7 +56,7 @@ def _fits(name, value) -> bool:
         return all(_is_number(each) and abs(each) <= LIMITS[name][1] for each in value)
     if name not in LIMITS or name == "background" or not _is_number(value):
         return False
-    if name == "close_ups" and not isinstance(value, int):
+    if name in ("close_ups", "zoom_outs") and not isinstance(value, int):
         return False
     low, high = LIMITS[name]
     return low <= value <= high

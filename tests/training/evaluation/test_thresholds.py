@@ -14,7 +14,7 @@ def test_what_is_written_is_read_and_used(tiny_checkpoint, tmp_path):
     shutil.copytree(tiny_checkpoint, folder)
     assert read_thresholds(folder) == {}
     values = {"found_threshold": 0.3, "relevance_threshold": 0.05, "logit_scale": 8.5, "logit_bias": -3.25}
-    values |= {"close_ups": 4, "fine_selection": True}
+    values |= {"close_ups": 4, "zoom_outs": 3, "fine_selection": True}
     write_thresholds(folder / THRESHOLDS_FILE, values)
     settings = checkpoint_encoder(folder).settings
     assert read_thresholds(folder) == {name: getattr(settings, name) for name in values} == values
@@ -35,6 +35,7 @@ def test_what_is_written_is_read_and_used(tiny_checkpoint, tmp_path):
         {"logit_bias": float("nan")},
         {"colour": 1},
         {"close_ups": 2.5},
+        {"zoom_outs": True},
         {"fine_selection": 1},
         {"plain_words": 1},
         {"reads": "yes"},
