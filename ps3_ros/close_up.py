@@ -11,9 +11,10 @@ from functools import partial
 import cv2
 import numpy as np
 
+from .boxes import inside
 from .encoder import Look
 from .reading import legible, likelihood, spelled
-from .regions import FLAT_MATCH, THRESHOLD_BETWEEN, inside, spread
+from .regions import FLAT_MATCH, THRESHOLD_BETWEEN, spread
 from .selection import Selection, normalised
 
 SIDE = 5  # patches along a close-up of a square box

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .boxes import grown
 from .flow import estimate_flow, grey_image
-from .regions import grown
 from .selection import Guide
 
 FINER = 4  # places of a gaze a cell's side: 40 x 22 px of a 4K frame at 24 cells

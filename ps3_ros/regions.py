@@ -12,20 +12,19 @@ import cv2
 import numpy as np
 
 from .answer import Region
+from .boxes import EPS_PX, grown, inside, suppress
 from .selection import normalised, sigmoid
 from .zoom_out import zoom_out
 
 MAX_REGIONS = 8  # an answer is read by a person or a planner: more are noise
 MAX_CANDIDATES = 24  # regions scored before overlapping ones are dropped: bounds the region graph's R
 MAX_PER_COMPONENT = 6  # found one after the other in one component: a row of mugs, not every patch of a texture
-NMS_IOU = 0.5  # boxes that overlap more are one thing
 SPREAD_BETWEEN = 0.35  # as below, for a sign of whatever words
 THRESHOLD_BETWEEN = 0.5  # a patch belongs to a region from here on between the background's match and the peak's
 FLAT_MATCH = 0.02  # cosine: where the peak rises less above the background, the match says nothing and the component stays whole
 SURROUNDINGS = (1.0, 1.5)  # a region is pooled as it is, and this much wider and higher: patches cut a small thing's edge off
 RELEVANCE_WEIGHT = 0.05  # of the relevance logit beside the cosine: the selector saw the place with other eyes, the glance's and its own
 MAX_LOGIT = 10.0  # relevance is the sigmoid of a logit that was clamped to this (ps3.md, Stage 2)
-EPS_PX = 1e-3  # boxes are float32 pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +108,9 @@ def find_regions(look, plan, relevance, vectors, labels, token_embeddings, embed
             cosine = match(wide)
             return score(cosine + closer.weight * (closely - cosine), beside(wide)), finer
 
-        best = [n for n in suppress(boxes, scores.max(axis=1)) if n in again]
-        zoom_out(boxes, scores, best, closer.steps, (plan.width, plan.height), judge)
+        if closer.steps:
+            apart = [n for n in suppress(boxes, scores.max(axis=1)) if n in again]
+            zoom_out(boxes, scores, apart, closer.steps, (plan.width, plan.height), judge)
     best = scores.max(axis=1)
     kept = suppress(boxes, best)[:MAX_REGIONS]
     limits = [plan.width, plan.height] * 2
@@ -231,29 +231,6 @@ def _box(component, patches, size):
     return (left * size[1], top * size[0], (component.left + cols.max() + 1) * size[1], (component.top + rows.max() + 1) * size[0])
 
 
-def inside(tokens, boxes):
-    """Which tokens belong to each box: those centred in it and those that cover it; at least the nearest one. bool [R, N].
-
-    tokens: float32 [N, 4], boxes: float32 [R, 4], source px.
-    """
-    t, b = tokens[None], boxes[:, None]
-    x, y = (t[..., 0] + t[..., 2]) / 2, (t[..., 1] + t[..., 3]) / 2
-    centred = (x >= b[..., 0]) & (x <= b[..., 2]) & (y >= b[..., 1]) & (y <= b[..., 3])
-    low, high = t[..., :2] <= b[..., :2] + EPS_PX, t[..., 2:] >= b[..., 2:] - EPS_PX
-    mask = centred | (low.all(axis=-1) & high.all(axis=-1))
-    empty = ~mask.any(axis=1)
-    if empty.any():
-        distance = (x - (b[..., 0] + b[..., 2]) / 2) ** 2 + (y - (b[..., 1] + b[..., 3]) / 2) ** 2
-        mask[np.nonzero(empty)[0], distance[empty].argmin(axis=1)] = True
-    return mask
-
-
-def grown(boxes, factor):
-    """Boxes [R, 4] `factor` times as wide and high about their centres; they may reach over the frame's edge."""
-    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-    return np.concatenate([centre - factor * half, centre + factor * half], axis=1)
-
-
 def relevance_logits(boxes, maps, plan):
     """The largest relevance logit of the cells under each box: boxes [R, 4] px, maps [C, g, g] of probabilities -> float64 [R, C]."""
     g = plan.settings.grid
@@ -264,17 +241,3 @@ def relevance_logits(boxes, maps, plan):
     low = np.clip(np.floor(cells[:, :2] + EPS_PX), 0, g - 1).astype(np.int64)
     high = np.maximum(np.clip(np.ceil(cells[:, 2:] - EPS_PX), 1, g).astype(np.int64), low + 1)
     return np.array([logits[:, y1:y2, x1:x2].max(axis=(1, 2)) for (x1, y1), (x2, y2) in zip(low, high, strict=True)])
-
-
-def suppress(boxes, scores):
-    """Non-maximum suppression: indices of the kept boxes [R, 4], best score first; equal scores by index."""
-    order = np.argsort(-scores, kind="stable")
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    kept = []
-    for n in order:
-        width = np.minimum(boxes[kept, 2], boxes[n, 2]) - np.maximum(boxes[kept, 0], boxes[n, 0])
-        height = np.minimum(boxes[kept, 3], boxes[n, 3]) - np.maximum(boxes[kept, 1], boxes[n, 1])
-        shared = np.clip(width, 0, None) * np.clip(height, 0, None)
-        if not (shared > NMS_IOU * (area[kept] + area[n] - shared)).any():
-            kept.append(int(n))
-    return kept

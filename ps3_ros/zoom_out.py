@@ -6,6 +6,8 @@ more like what is asked for, it is the candidate, and is zoomed out from again. 
 
 import numpy as np
 
+from .boxes import grown
+
 FACTOR = 2.0  # times as wide and high: a step
 MISSES = 1  # steps in a row that may look less like it: from a piece to the whole can be more than one
 
@@ -22,8 +24,7 @@ def zoom_out(boxes, scores, numbers, steps, limits, judge):
             return
         n = max(open_ones, key=lambda n: scores[n].max())
         box, missed = open_ones.pop(n)
-        centre, half = (box[:, :2] + box[:, 2:]) / 2, (box[:, 2:] - box[:, :2]) / 2
-        wide = np.clip(np.concatenate([centre - FACTOR * half, centre + FACTOR * half], axis=1), 0, list(limits) * 2).astype(np.float32)
+        wide = np.clip(grown(box, FACTOR), 0, list(limits) * 2).astype(np.float32)
         found, finer = judge(wide)
         if found.max() > scores[n].max():
             boxes[n], scores[n], open_ones[n] = finer[0], found[0], (finer, 0)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ps3_ros.boxes import grown, inside, suppress
 from ps3_ros.encoder import Look
 from ps3_ros.frame import FramePlan
-from ps3_ros.regions import MAX_REGIONS, Canvas, components, find_regions, grown, inside, project, relevance_logits, spread, suppress
+from ps3_ros.regions import MAX_REGIONS, Canvas, components, find_regions, project, relevance_logits, spread
 from ps3_ros.selection import Selection, select
 
 EMBED = 8

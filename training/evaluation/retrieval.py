@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ps3_ros.boxes import inside
 from ps3_ros.encoder import Encoder, Glance
-from ps3_ros.regions import inside
 from ps3_ros.selection import Selection, normalised
 
 from .selection_recall import patches_of

@@ -26,12 +26,14 @@ def settings_of(
 ) -> Settings:
     """Settings of a config. max_patches: a look's patches; None = the checkpoint's max_select_num. The contrastive head (logit_scale,
     exponentiated, and logit_bias) is a weight, not a setting: whoever scores regions passes the model's; frame cutting does not read it.
-    Raises CheckpointError for a background of another model."""
+    Raises CheckpointError for a background of another model, and for zoom_outs without close_ups."""
     vision, text = config.vision, config.text
     if background and len(background) != vision.embed_dim:
         raise CheckpointError(
             f"background has {len(background)} numbers where this model's embeddings have {vision.embed_dim}; calibrate this checkpoint"
         )
+    if zoom_outs and not close_ups:
+        raise CheckpointError(f"zoom_outs is {zoom_outs} where close_ups is 0; set close_ups in thresholds.json, or zoom_outs to 0")
     kernel = vision.highres_selection_module_kernel_size
     aux = vision.highres_selection_feature
     return Settings(

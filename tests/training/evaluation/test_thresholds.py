@@ -25,6 +25,9 @@ def test_what_is_written_is_read_and_used(tiny_checkpoint, tmp_path):
     write_thresholds(folder / THRESHOLDS_FILE, {"background": background[1:]})
     with pytest.raises(CheckpointError, match="background has"):
         checkpoint_encoder(folder)
+    write_thresholds(folder / THRESHOLDS_FILE, {"zoom_outs": 3})
+    with pytest.raises(CheckpointError, match="zoom_outs is 3 where close_ups is 0"):
+        checkpoint_encoder(folder)
 
 
 @pytest.mark.parametrize(
