@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from . import distributed
-from .attention import written_out
+from . import distributed, precision
 from .checkpoints import Progress, load_state, newest, save_step
 from .errors import Stopped, TrainingError
 from .loop_settings import LoopSettings
@@ -30,7 +29,6 @@ from .metrics import Metrics, draw_curve
 from .optimizer import Ema, learning_rate, make_optimizer
 from .stopping import StopSignals
 
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 CURVE_SECONDS = 60  # between drawings of the curve: each takes about as long as a small model's step
 MAX_SKIPPED = 50  # steps in a row whose fp16 gradients overflow
 Draw = Callable[[int, Metrics], None]
@@ -49,18 +47,6 @@ def batches(make_batch: Callable[[int], Any], first: int, last: int, workers: in
         finally:
             for future in waiting:
                 future.cancel()
-
-
-@contextmanager
-def computing(device: torch.device, autocast: str) -> Iterator[None]:
-    """How forward and backward passes compute: new tensors on the device, and on a CPU attention that is quick to train."""
-    with ExitStack() as stack:
-        if device.type == "cpu":
-            stack.enter_context(written_out())
-        else:
-            stack.enter_context(device)
-        stack.enter_context(torch.autocast(device.type, AUTOCAST.get(autocast, torch.bfloat16), enabled=autocast != "none"))
-        yield
 
 
 def fit(
@@ -91,11 +77,12 @@ def fit(
     device = device or torch.device("cpu")
     optimizer = make_optimizer(model, settings, beside)
     ema = Ema(model, settings.ema) if settings.ema else None
-    scaler = torch.amp.GradScaler(device.type, enabled=settings.autocast == "fp16")
+    autocast = precision.agreed(device, settings.autocast)
+    scaler = torch.amp.GradScaler(device.type, enabled=autocast == "fp16")
     done = Progress()
     if resume and newest(folder):
         done = load_state(model, optimizer, newest(folder), ema, beside)
-        if done.scaler and settings.autocast == "fp16":
+        if done.scaler and autocast == "fp16":
             scaler.load_state_dict(done.scaler)
         if source is not None:
             source.restore(done.position)
@@ -137,7 +124,7 @@ def fit(
             for micro in range(settings.accumulate):
                 batch = next(stream)
                 alone = micro + 1 < settings.accumulate and distributed.size() > 1
-                with module.no_sync() if alone else nullcontext(), computing(device, settings.autocast):
+                with module.no_sync() if alone else nullcontext(), precision.computing(device, autocast):
                     found = module(lambda batch=batch: batch)
                     # DDP gives the mean of the ranks' gradients; the loss is the sum of their shares.
                     scaler.scale(found["total"] * (distributed.size() / settings.accumulate)).backward()
