@@ -11,10 +11,10 @@ RUN := env -u PYTHONPATH $(VENV)/bin/python
 demo: $(VENV)/.robot
 	$(RUN) -m ps3_ros.cli demo --out demo_out
 
-# The robot's side alone on the machine, as its processes wait for each other; then the rest, two files at a time.
+# Processes that wait for each other over DDS have the machine to themselves; then the rest, two files at a time.
 test: $(VENV)/.test
-	$(RUN) -m pytest tests/ps3_ros tests/benchmarks
-	$(RUN) -m pytest -n 2 --dist loadfile tests/export tests/training
+	$(RUN) -m pytest -m alone tests/ps3_ros tests/benchmarks
+	$(RUN) -m pytest -m "not alone" -n 2 --dist loadfile tests
 
 lint: $(VENV)/.test
 	$(PIP) "ruff>=0.6,<1"

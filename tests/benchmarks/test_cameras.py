@@ -9,6 +9,8 @@ pytest.importorskip("rclpy", reason="rclpy cannot be imported: source a ROS 2 se
 
 from benchmarks import cameras  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 
 def answer(at, standing=True, error=None, real_ms=120.0):
     return SimpleNamespace(at=at, age_ms=100.0 + at, standing=standing, error=error, real_ms=real_ms, patches_used=8)

@@ -12,6 +12,8 @@ pytest.importorskip("rclpy", reason="rclpy cannot be imported: source a ROS 2 se
 from benchmarks import node, node_figures, processes  # noqa: E402
 from benchmarks.processes import Sample  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 
 def answer(at, age_ms=200.0, standing=True, **more):
     fields = {"error": None, "real_ms": 150.0, "deadline_ms": None, "missed": False, "glance_exceeds": False, "patches_used": 8}

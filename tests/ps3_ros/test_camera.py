@@ -18,6 +18,8 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
 from ps3_ros.messages import frame_from, stamp_ns  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 RNG = np.random.default_rng(4)
 
 

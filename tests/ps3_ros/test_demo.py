@@ -16,6 +16,8 @@ from ps3_ros.answer import Answer, Region  # noqa: E402
 from ps3_ros.demo import SAMPLES, Question, describe, is_right, main, read_samples  # noqa: E402
 from ps3_ros.errors import FrameError  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 THERE, NOWHERE = Question("mug", ((100.0, 100.0, 200.0, 200.0),)), Question("mug", ())
 

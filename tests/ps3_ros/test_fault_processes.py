@@ -16,6 +16,8 @@ from std_msgs.msg import String  # noqa: E402
 
 from ps3_ros.ros_docs import TRANSITIONS  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 # docs/ros.md has the same table; the lifecycle's own name of a shutdown has the state in it.
 ALLOWED = {
     state: {f"shutdown_{state}" if way == "shutdown" else way: to for way, to in ways.items()} for state, ways in TRANSITIONS.items()

@@ -24,6 +24,8 @@ from ros_helpers import Process, image_message, stamp_of  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def running(tiny_bundle, tmp_path_factory):

@@ -24,6 +24,8 @@ from ps3_ros.image_decoding import ENCODINGS  # noqa: E402
 from ps3_ros.messages import byte_array, frame_from, header  # noqa: E402
 from ps3_ros.query import WATCHED, Cancel, Request, id_of, parse_query, parse_unwatch, parse_watch  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 EXAMPLES = int(os.environ.get("PS3_FUZZ_EXAMPLES", "200"))  # in process; over DDS a tenth of it, each of up to 12 messages
 PICTURES = {ending: cv2.imencode(ending, cv2.resize(SCENE, (96, 64)))[1].tobytes() for ending in (".jpg", ".png")}
 

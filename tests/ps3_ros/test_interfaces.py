@@ -20,6 +20,8 @@ from action_msgs.msg import GoalStatus  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
 from ros_helpers import Client, Process, free_domain, stamp_of  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 STAMP = 1_700_000_000_123_456_789
 NOISE = np.random.default_rng(2).integers(0, 256, (9, 16, 3), dtype=np.uint8)
 SMALL = cv2.resize(NOISE, (640, 360), interpolation=cv2.INTER_CUBIC)

@@ -8,6 +8,8 @@ import pytest
 from ps3_ros.errors import QueryError
 from ps3_ros.labels import UNLABELED, LabelBook, label_info_message
 
+pytestmark = pytest.mark.alone
+
 
 def test_labels_keep_their_numbers_and_new_ones_are_told():
     book = LabelBook()

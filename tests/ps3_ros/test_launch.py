@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from ros_helpers import ROOT, Client, Process, free_domain  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 LAUNCH_FILE = ROOT / "launch" / "ps3.launch.py"
 STAMP = 1_700_000_000_123_456_789
 FRAME = np.random.default_rng(2).integers(0, 256, (360, 640, 3), dtype=np.uint8)

@@ -24,6 +24,8 @@ from ps3_ros.frame import Frame  # noqa: E402
 from ps3_ros.looked import patches_of  # noqa: E402
 from ps3_ros.messages import byte_array, header, stamp_ns  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 STAMP = 1_700_000_000_123_456_789
 SMALL = cv2.resize(np.random.default_rng(2).integers(0, 256, (9, 16, 3), dtype=np.uint8), (640, 360), interpolation=cv2.INTER_CUBIC)
 

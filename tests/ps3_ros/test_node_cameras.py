@@ -18,6 +18,8 @@ from std_msgs.msg import String  # noqa: E402
 
 from ps3_ros.messages import byte_array, header, stamp_ns  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 STAMP = 1_700_000_000_000_000_000
 FRAME_S = 100_000_000  # nanoseconds between two frames
 NOISE = np.random.default_rng(2).integers(0, 256, (9, 16, 3), dtype=np.uint8)

@@ -17,6 +17,8 @@ from std_msgs.msg import String  # noqa: E402
 
 from ps3_ros.messages import byte_array, header, stamp_ns  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 STAMP, SECOND = 1_700_000_000_000_000_000, 1_000_000_000
 PIXELS = cv2.resize(np.random.default_rng(2).integers(0, 256, (9, 16, 3), dtype=np.uint8), (640, 360), interpolation=cv2.INTER_CUBIC)
 

@@ -20,6 +20,8 @@ from std_msgs.msg import String  # noqa: E402
 from ps3_ros.encoder import Encoder  # noqa: E402
 from ps3_ros.frame import Frame  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 STAMP = 1_700_000_000_000_000_000
 SMALL = cv2.resize(np.random.default_rng(2).integers(0, 256, (9, 16, 3), dtype=np.uint8), (640, 360), interpolation=cv2.INTER_CUBIC)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)

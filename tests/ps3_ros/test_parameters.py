@@ -17,6 +17,8 @@ from ps3_ros import parameters  # noqa: E402
 from ps3_ros.errors import QueryError  # noqa: E402
 from ps3_ros.parameters import SPECS, ParameterError  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "ps3.yaml"
 
 

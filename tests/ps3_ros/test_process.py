@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from ros_helpers import Process, free_domain  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 STUCK = """
 import ctypes, sys, time
 from ps3_ros import node

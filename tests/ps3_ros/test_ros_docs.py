@@ -14,6 +14,8 @@ from test_policy import POLICY, allowed, policy, who_may  # noqa: E402, F401
 
 from ps3_ros import parameters, ros_docs, topics  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 OF_EVERY_NODE = {"/rosout", "/parameter_events", "/ps3/transition_event"}
 
 

@@ -14,6 +14,8 @@ from fault_helpers import SCENE, Ledger, start  # noqa: E402
 from ros_helpers import ROOT, Process, environment, free_domain  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 ALONE = """
 import ctypes, fcntl, json, os, socket, struct, sys
 

@@ -15,6 +15,8 @@ from ps3_ros.query import Request
 from ps3_ros.responder import Responder
 from ps3_ros.worker import Asking, Desk, Office, Worker
 
+pytestmark = pytest.mark.alone
+
 NAMES = ("front", "left", "rear")
 
 

@@ -21,6 +21,8 @@ from fault_helpers import SCENE, Ledger, start  # noqa: E402
 from ros_helpers import free_domain  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 SOAK_S = float(os.environ.get("PS3_SOAK_S", "20"))
 WARM_S = 5.0  # not counted: the text cache, the middleware's history and the allocator fill
 MARGIN_MB = 9.0  # the last third's median over the middle third's: three of the largest frame (2.8 MB), as freed memory is kept at its peak

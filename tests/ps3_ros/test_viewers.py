@@ -26,6 +26,8 @@ from ps3_ros.query import Request  # noqa: E402
 from ps3_ros.view.topics import Topics  # noqa: E402
 from ps3_ros.viewers import FOUND, NEAR, marker  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 STAMP = 1_700_000_000_123_456_789
 FRAME = cv2.resize(np.random.default_rng(2).integers(0, 256, (9, 16, 3), dtype=np.uint8), (640, 360), interpolation=cv2.INTER_CUBIC)
 

@@ -16,6 +16,8 @@ from ps3_ros.query import Request
 from ps3_ros.responder import Responder
 from ps3_ros.worker import Asking, Desk, Office, Worker
 
+pytestmark = pytest.mark.alone
+
 PIXELS = np.zeros((32, 32, 3), np.uint8)
 
 
