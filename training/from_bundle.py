@@ -23,6 +23,7 @@ from ps3_ros.bundle import Manifest, load_bundle
 from ps3_ros.errors import CheckpointError
 from ps3_ros.exits import exit_code
 from ps3_training.model import BACKBONES, PS3, PS3Config
+from ps3_training.model.thresholds import THRESHOLDS_FILE, thresholds_of, write_thresholds
 
 WRAPPERS = {"vision.": "vision_model.", "model.": ""}  # names in the graphs begin with the exporter's attribute
 
@@ -257,6 +258,7 @@ def main(arguments: list[str] | None = None) -> int:
     def run() -> None:
         model_of_bundle(options.bundle).save_pretrained(options.out)
         shutil.copyfile(options.bundle / "tokenizer.json", options.out / "tokenizer.json")
+        write_thresholds(options.out / THRESHOLDS_FILE, thresholds_of(load_bundle(options.bundle, check_hashes=False).manifest.settings))
         print(f"checkpoint: {options.out}")
 
     return exit_code("error", run)

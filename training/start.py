@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ps3_ros.bundle import load_bundle
 from ps3_ros.errors import CheckpointError
-from ps3_ros.manifest import LATER_SETTINGS, Settings
+from ps3_ros.manifest import Settings
 from ps3_training.model import BACKBONES, PS3, PS3Config, load_sentence_encoder, sentence_config, settings_of
 from ps3_training.model.checkpoint import read_json
+from ps3_training.model.thresholds import thresholds_of
 
 from .errors import TrainingError
 from .sentences import Sentences, encoder_folder
@@ -136,9 +137,7 @@ def start_thresholds(settings: RunSettings) -> dict[str, float]:
     """The thresholds of the model that a run starts from, until its own are calibrated; empty where it has none."""
     source = Path(settings.init.get("from", ""))
     if settings.init.get("kind") == "bundle":
-        of = load_bundle(source).manifest.settings
-        later = {name: value for name in LATER_SETTINGS if (value := getattr(of, name))}
-        return {"found_threshold": of.found_threshold, "relevance_threshold": of.relevance_threshold, **later}
+        return thresholds_of(load_bundle(source).manifest.settings)
     beside = source / THRESHOLDS
     return read_json(beside) if settings.init.get("kind") == "ps3" and beside.is_file() else {}
 

@@ -1,5 +1,7 @@
 """What a run starts from: a PS3 checkpoint, a plain ViT under foreign names, the shipped bundle; and what stays frozen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -152,6 +154,20 @@ def test_the_shipped_bundle_reads_back_as_the_model_it_was():
         theirs = np.asarray(theirs).reshape(ours.shape)
         assert np.abs(ours.numpy() - theirs).max() < 1e-4 * np.abs(theirs).max(), name
     assert float(model.scale().detach()) == pytest.approx(settings.logit_scale, rel=1e-6)
+
+
+def test_a_bundle_that_was_read_back_answers_by_the_bundles_settings(tmp_path, capsys):
+    pytest.importorskip("onnx_ir", reason="reading a bundle needs the export extra")
+    from ps3_ros.bundle import default_bundle, load_bundle
+    from ps3_training.evaluation.torch_backend import checkpoint_encoder
+    from ps3_training.from_bundle import main
+
+    assert main([str(default_bundle()), str(tmp_path / "back")]) == 0
+    ours, theirs = checkpoint_encoder(tmp_path / "back").settings, load_bundle(default_bundle(), check_hashes=False).manifest.settings
+    assert theirs.close_ups and theirs.background  # what a checkpoint without thresholds lacks
+    close = dict.fromkeys(("logit_scale", "logit_bias"))
+    assert replace(ours, **close) == replace(theirs, **close)
+    assert (ours.logit_scale, ours.logit_bias) == pytest.approx((theirs.logit_scale, theirs.logit_bias), rel=1e-6)
 
 
 def _ids(text):

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from ps3_ros.errors import CheckpointError
-from ps3_ros.manifest import MAX_CLOSE_UPS
+from ps3_ros.manifest import LATER_SETTINGS, MAX_CLOSE_UPS, Settings
 from ps3_training.files import write_whole
 
 from .checkpoint import read_json
@@ -38,6 +38,12 @@ def read_thresholds(checkpoint: Path) -> dict[str, float]:
         known = ", ".join(f"{name} from {low:g} to {high:g}" for name, (low, high) in LIMITS.items())
         raise CheckpointError(f"{str(path)!r} has {wrong} where {known} are known; correct or remove the file")
     return values
+
+
+def thresholds_of(settings: Settings) -> dict[str, float]:
+    """What a bundle's manifest says of them; its scale and bias are the head of the model that is read back."""
+    later = {name: value for name in LATER_SETTINGS if (value := getattr(settings, name))}
+    return {"found_threshold": settings.found_threshold, "relevance_threshold": settings.relevance_threshold, **later}
 
 
 def write_thresholds(path: Path, values: dict[str, float]) -> None:
