@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from ps3_ros.backends.onnxruntime_backend import EXACT_BYTES
 from ps3_ros.bundle import GraphSpec
 
 from .reference import Case
@@ -15,6 +16,7 @@ def open_graph(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False
+    options.add_session_config_entry(*EXACT_BYTES)
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 

@@ -91,6 +91,12 @@ def test_inputs_that_do_not_fit_are_refused(backend, bundle, glance, change, wor
     assert "\n" not in str(error.value)
 
 
+def test_sums_of_int8_may_not_overflow_on_any_cpu(backend):
+    """What it does to a graph of int8: tests/export/test_quantize.py, on a CPU without VNNI."""
+    for session in backend.sessions.values():
+        assert session.get_session_options().get_session_config_entry("session.x64quantprecision") == "1"
+
+
 def test_unknown_graphs_are_refused(backend):
     with pytest.raises(BackendError, match="'shout'"):
         backend.run("shout", {})
