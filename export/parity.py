@@ -6,18 +6,14 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from ps3_ros.backends.onnxruntime_backend import EXACT_BYTES
+from ps3_ros.backends.onnxruntime_backend import session_options
 from ps3_ros.bundle import GraphSpec
 
 from .reference import Case
 
 
 def open_graph(path: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.enable_cpu_mem_arena = False
-    options.add_session_config_entry(*EXACT_BYTES)
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(path), session_options(onnxruntime), providers=["CPUExecutionProvider"])
 
 
 def compare(path: Path, spec: GraphSpec, cases: Sequence[Case], stored: Sequence[Case] | None = None) -> dict[str, dict[str, float]]:

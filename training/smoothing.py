@@ -28,11 +28,11 @@ from ps3_ros.exits import exit_code
 from ps3_ros.reading import LETTERS
 from ps3_training.data import catalogue
 from ps3_training.model import PS3
+from ps3_training.model.thresholds import THRESHOLDS_FILE
 
 from .files import write_whole
 from .sentences import Sentences
 from .sprites import Bank, is_made, read_bank
-from .start import THRESHOLDS
 from .word_crops import spoken
 
 WIDTH = 0.1  # of the softmax over cosines of sentence vectors
@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None) -> int:
         sentences = Sentences(None, model.text_model, tokenizer)
         sentences.add((*phrases.moved, *phrases.kept))  # the names are among those moved
         print({name: round(value, 4) for name, value in smooth(model, sentences, phrases, options.share, steps=options.steps).items()})
-        for name in ("tokenizer.json", THRESHOLDS):
+        for name in ("tokenizer.json", THRESHOLDS_FILE):
             if (options.checkpoint / name).is_file():
                 write_whole(options.out / name, (options.checkpoint / name).read_bytes())
         model.save_pretrained(options.out)

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from ps3_training.model import PS3, settings_of
+from ps3_training.model.thresholds import THRESHOLDS_FILE
 
 from . import cache as frame_cache
 from . import distributed
@@ -27,7 +28,7 @@ from .loop_settings import LoopSettings
 from .pretrain import LossSettings, pretrain_loss
 from .sentences import Sentences
 from .settings import RunSettings, section
-from .start import THRESHOLDS, caption_vectors, cut_settings, frozen, initial_model, start_thresholds, tokenizer_path
+from .start import caption_vectors, cut_settings, frozen, initial_model, start_thresholds, tokenizer_path
 
 # Of the warm start's parts, in the metrics of pre-training.
 REPLAYED = ("match", "ranking", "top1", "words_top1", "letters_top1", "teacher", "photographs_top1")
@@ -319,5 +320,5 @@ def finish(settings: RunSettings) -> Path:
     load_file(target / "model.safetensors")  # what was written can be read
     thresholds = settings.thresholds or start_thresholds(settings)
     if thresholds:
-        (target / THRESHOLDS).write_text(json.dumps(thresholds, indent=1) + "\n")
+        (target / THRESHOLDS_FILE).write_text(json.dumps(thresholds, indent=1) + "\n")
     return target

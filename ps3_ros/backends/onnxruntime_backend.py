@@ -12,9 +12,17 @@ INSTALL = {
     "tensorrt": "pip install onnxruntime-gpu in place of onnxruntime, with TensorRT's libraries on the library path",
 }
 ORT_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64", "tensor(bool)": "bool"}
-# x86 without VNNI adds two products of int8 in 16 bits, which overflow (an output off by 14% of its largest value where rounding is 1%),
-# unless told to take its time; other CPUs have no need and take none.
-EXACT_BYTES = ("session.x64quantprecision", "1")
+
+
+def session_options(ort):
+    """Options of every session, the robot's and the export's, of the module onnxruntime: what they compute, hold and say."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors only: fallbacks are checked, not read in a log
+    options.enable_cpu_mem_arena = False  # an arena saves 5% of the time and holds 60 to 90 MB more (nano, one 4K frame)
+    # x86 without VNNI adds two products of int8 in 16 bits, which overflow (an output off by 14% of its largest value where rounding is
+    # 1%), unless told to take its time; other CPUs have no need and take none.
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
 
 
 class OnnxRuntimeBackend:
@@ -55,13 +63,10 @@ class OnnxRuntimeBackend:
             raise BackendError(f"graph {graph!r} failed on {self.name} ({one_line(error)}); check memory and the bundle") from error
 
     def _session(self, path, provider, threads):
-        options = self.ort.SessionOptions()
+        options = session_options(self.ort)
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors only: fallbacks are checked below, not read in a log
-        options.enable_cpu_mem_arena = False  # an arena saves 5% of the time and holds 60 to 90 MB more (nano, one 4K frame)
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning takes a third more CPU time for the same look
-        options.add_session_config_entry(*EXACT_BYTES)
         chain = (
             [provider, "CUDAExecutionProvider", "CPUExecutionProvider"] if self.device == "tensorrt" else [provider, "CPUExecutionProvider"]
         )

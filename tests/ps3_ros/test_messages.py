@@ -20,8 +20,6 @@ from ps3_ros.errors import FrameError  # noqa: E402
 from ps3_ros.frame import Frame, Grid  # noqa: E402
 from ps3_ros.looked import looked_mask, patches_of  # noqa: E402
 
-pytestmark = pytest.mark.alone
-
 STAMP = 1_700_000_000_123_456_789
 PIXELS = np.random.default_rng(1).integers(0, 256, (40, 64, 3), dtype=np.uint8)
 FRAME = Frame(PIXELS, STAMP, "front")

@@ -11,8 +11,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import fault_kinds as faults  # noqa: E402
 
-pytestmark = pytest.mark.alone
-
 TESTS = Path(__file__).parent
 PAGES = [(TESTS.parents[1] / "docs" / name).read_text(encoding="utf-8") for name in ("reliability.md", "security.md")]
 
