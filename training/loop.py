@@ -75,7 +75,7 @@ def fit(
     after a signal, with everything saved.
     """
     device = device or torch.device("cpu")
-    optimizer = make_optimizer(model, settings, beside)
+    optimizer = make_optimizer(model, settings, beside, precision.everywhere(device, "bf16"))
     ema = Ema(model, settings.ema) if settings.ema else None
     autocast = precision.agreed(device, settings.autocast)
     scaler = torch.amp.GradScaler(device.type, enabled=autocast == "fp16")

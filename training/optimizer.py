@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .loop_settings import LoopSettings
+from .muon import Muon32
 
 HIDDEN = (".blocks.", ".attn_pool.")  # in the names of matrices that Muon may take
 BESIDE = "beside."  # before the names of what the loss trains beside the model
@@ -28,11 +29,14 @@ def trained(model: nn.Module, beside: nn.Module | None = None) -> list[tuple[str
     return [(name, parameter) for name, parameter in [*model.named_parameters(), *more] if parameter.requires_grad]
 
 
-def make_optimizer(model: nn.Module, settings: LoopSettings, beside: nn.Module | None = None) -> torch.optim.Optimizer | Pair:
+def make_optimizer(
+    model: nn.Module, settings: LoopSettings, beside: nn.Module | None = None, bf16: bool = True
+) -> torch.optim.Optimizer | Pair:
     """AdamW over the parameters that are not frozen; only matrices decay (no bias, norm, position, prompt, scale).
 
     With `optimizer: muon`, the matrices of the blocks and of the pool go by Muon instead (Jordan et al. 2024, torch's own), its step scaled
-    to AdamW's size (Liu et al. 2025, arXiv 2502.16982), so that both take the same lr.
+    to AdamW's size (Liu et al. 2025, arXiv 2502.16982), so that both take the same lr. bf16: whether the device multiplies bfloat16 at all
+    quickly, as torch's Muon does whatever the autocast; without, in float32 (muon.py).
     """
     matrices, others, hidden = [], [], []
     for name, parameter in trained(model, beside):
@@ -43,7 +47,8 @@ def make_optimizer(model: nn.Module, settings: LoopSettings, beside: nn.Module |
     adamw = torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.beta1, settings.beta2))
     if not hidden:
         return adamw
-    muon = torch.optim.Muon(hidden, lr=settings.lr, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw")
+    make = torch.optim.Muon if bf16 else Muon32
+    muon = make(hidden, lr=settings.lr, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw")
     return Pair(muon, adamw)
 
 

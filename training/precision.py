@@ -31,11 +31,16 @@ def agreed(device: torch.device, autocast: str) -> str:
 
     An emulated product takes many times as long as one of float32, which is no less exact. All ranks alike, as fp16 scales the loss.
     """
-    if all(distributed.gather_json(supported(device, autocast))):
+    if everywhere(device, autocast):
         return autocast
     if distributed.is_first():
         print(f"autocast {autocast} is slower than float32 on a CPU without instructions for it; computing in float32", file=sys.stderr)
     return "none"
+
+
+def everywhere(device: torch.device, autocast: str) -> bool:
+    """Whether every rank's device has products of these numbers. All ranks must ask."""
+    return all(distributed.gather_json(supported(device, autocast)))
 
 
 def supported(device: torch.device, autocast: str) -> bool:
