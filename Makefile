@@ -11,10 +11,8 @@ RUN := env -u PYTHONPATH $(VENV)/bin/python
 demo: $(VENV)/.robot
 	$(RUN) -m ps3_ros.cli demo --out demo_out
 
-# Processes that wait for each other over DDS have the machine to themselves; then the rest, two files at a time.
 test: $(VENV)/.test
-	$(RUN) -m pytest -m alone tests/ps3_ros tests/benchmarks
-	$(RUN) -m pytest -m "not alone" -n 2 --dist loadfile tests
+	env -u PYTHONPATH tests/run.sh $(VENV)/bin/python
 
 lint: $(VENV)/.test
 	$(PIP) "ruff>=0.6,<1"

@@ -84,6 +84,7 @@ setup(
             "pytest>=8,<10",
             "pytest-timeout>=2.2,<3",
             "pytest-xdist>=3.5,<4",
+            "filelock>=3.12,<5",
             "hypothesis>=6.90,<7",
             "jsonschema>=4.18,<5",
             "tritonclient[grpc]>=2.40,<3",

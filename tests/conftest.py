@@ -1,10 +1,13 @@
 """What every test may use: tiny bundles with random weights, made by the export itself, settings without a bundle, and a 4K frame."""
 
+import os
 import string
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 WORDS = (
     "stop sign red green amber traffic light the a mug with blue handle text on billboard of and person car yellow street lamp kettle"
@@ -52,37 +55,61 @@ def make_wordpiece(path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory) -> Path:
-    """A folder of ours: native geometry, area resampling, factored positions, auxiliary branch, sentence text tower; random weights."""
-    import torch
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A function of a name and of what makes a file or folder at a path: that path, made by the first process that asks for the name.
 
-    from ps3_training.model import PS3, PS3Config
+    For what takes half a minute: the processes of `pytest -n` share it, and runs that are given one folder by PS3_TESTS_SHARED (make test).
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = Path(os.environ.get("PS3_TESTS_SHARED") or (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)) / "made_once"
 
-    torch.manual_seed(7)
-    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
-    PS3(PS3Config.from_dict(NATIVE)).save_pretrained(folder)
-    make_wordpiece(folder / "tokenizer.json")
-    return folder
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            done = Path(f"{path}.done")  # not the path itself: who makes it may have been stopped halfway
+            if not done.exists():
+                make(path)
+                done.touch()
+        return path
+
+    return once
 
 
 @pytest.fixture(scope="session")
-def tiny_reference_checkpoint(tmp_path_factory) -> Path:
+def tiny_checkpoint(made_once) -> Path:
+    """A folder of ours: native geometry, area resampling, factored positions, auxiliary branch, sentence text tower; random weights."""
+
+    def make(folder: Path) -> None:
+        import torch
+
+        from ps3_training.model import PS3, PS3Config
+
+        torch.manual_seed(7)
+        PS3(PS3Config.from_dict(NATIVE)).save_pretrained(folder)
+        make_wordpiece(folder / "tokenizer.json")
+
+    return made_once("checkpoints/tiny", make)
+
+
+@pytest.fixture(scope="session")
+def tiny_reference_checkpoint(made_once) -> Path:
     """A folder in the published layout: reference geometry, bicubic, full positions, CLIP-like text of fixed length; random weights."""
     from ps3_export.random_checkpoint import CONFIGS, write_random_checkpoint
 
-    return write_random_checkpoint(CONFIGS["tiny"], tmp_path_factory.mktemp("checkpoints") / "tiny_reference", seed=7)
+    return made_once("checkpoints/tiny_reference", lambda folder: write_random_checkpoint(CONFIGS["tiny"], folder, seed=7))
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tiny_checkpoint, tmp_path_factory) -> Path:
+def tiny_bundle(made_once, tiny_checkpoint) -> Path:
     """Bundle folder of tiny_checkpoint, for tests that need engines rather than answers. Copy it before changing a byte."""
-    return _export(tiny_checkpoint, tmp_path_factory.mktemp("bundles") / "tiny")
+    return made_once("bundles/tiny", lambda folder: _export(tiny_checkpoint, folder))
 
 
 @pytest.fixture(scope="session")
-def tiny_reference_bundle(tiny_reference_checkpoint, tmp_path_factory) -> Path:
-    """Bundle folder of tiny_reference_checkpoint."""
-    return _export(tiny_reference_checkpoint, tmp_path_factory.mktemp("bundles") / "tiny_reference")
+def tiny_reference_bundle(made_once, tiny_reference_checkpoint) -> Path:
+    """Bundle folder of tiny_reference_checkpoint. Copy it before changing a byte."""
+    return made_once("bundles/tiny_reference", lambda folder: _export(tiny_reference_checkpoint, folder))
 
 
 def _export(checkpoint: Path, out: Path) -> Path:

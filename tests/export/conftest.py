@@ -15,11 +15,10 @@ def frame_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def half_bundle(tiny_checkpoint, frame_file, tmp_path_factory):
-    return export_checkpoint(tiny_checkpoint, tmp_path_factory.mktemp("half") / "bundle", precision="fp16", frames=[frame_file], views=2)
+def half_bundle(made_once, tiny_checkpoint, frame_file):
+    return made_once("bundles/half", lambda out: export_checkpoint(tiny_checkpoint, out, precision="fp16", frames=[frame_file], views=2))
 
 
 @pytest.fixture(scope="session")
-def int8_bundle(tiny_checkpoint, frame_file, tmp_path_factory):
-    out = tmp_path_factory.mktemp("int8") / "bundle"
-    return export_checkpoint(tiny_checkpoint, out, precision="int8", frames=[frame_file], views=2)
+def int8_bundle(made_once, tiny_checkpoint, frame_file):
+    return made_once("bundles/int8", lambda out: export_checkpoint(tiny_checkpoint, out, precision="int8", frames=[frame_file], views=2))
