@@ -8,10 +8,13 @@ from typing import Any
 
 import yaml
 
+from ps3_training.model.thresholds import KNOWN, unfit
+
 from .errors import TrainingError
 
 INIT_KINDS = ("ps3", "vit", "bundle")
-TYPES = {"int": (int, "a whole number"), "float": ((int, float), "a number")}  # of a section's fields: what fits, and what to give
+# Of a section's fields: what fits, and what to give.
+TYPES = {"int": (int, "a whole number"), "float": ((int, float), "a number"), "dict": (dict, "a mapping")}
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class RunSettings:
     warm_start: dict | None = None  # {"loop": LoopSettings, "batch": WarmStartSettings, "looks_each": int}; None: no such stage
     # {"loop": LoopSettings, "batch": BatchSettings, "loss": LossSettings, "replay": WarmStartSettings, "held_out_share": float}
     pretrain: dict = field(default_factory=dict)
-    thresholds: dict = field(default_factory=dict)  # {"found_threshold", "relevance_threshold"} for the manifest
+    thresholds: dict = field(default_factory=dict)  # {"found_threshold", "close_ups" ...} for the manifest (model/thresholds.py)
     freeze: list = field(default_factory=list)  # beginnings of parameters' names that are not trained
     threads: int = 2
     device: str = "auto"  # auto, cpu or cuda
@@ -40,6 +43,8 @@ class RunSettings:
             raise TrainingError(f"init is {self.init}; give from (a path), kind ({', '.join(INIT_KINDS)}) and perhaps tokenizer (a path)")
         if not self.vision and self.init.get("kind") not in ("ps3", "bundle"):
             raise TrainingError("there is no section vision and no init that brings one; describe the model or start from a checkpoint")
+        if wrong := unfit(self.thresholds):
+            raise TrainingError(f"thresholds has {wrong} where {KNOWN} are known; correct it")
         if not self.pretrain and self.warm_start is None:
             raise TrainingError("there is neither a section warm_start nor one named pretrain; give at least one stage")
 

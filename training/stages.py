@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from ps3_training.model import PS3, settings_of
-from ps3_training.model.thresholds import THRESHOLDS_FILE
+from ps3_training.model.thresholds import THRESHOLDS_FILE, write_thresholds
 
 from . import cache as frame_cache
 from . import distributed
@@ -320,5 +320,5 @@ def finish(settings: RunSettings) -> Path:
     load_file(target / "model.safetensors")  # what was written can be read
     thresholds = settings.thresholds or start_thresholds(settings)
     if thresholds:
-        (target / THRESHOLDS_FILE).write_text(json.dumps(thresholds, indent=1) + "\n")
+        write_thresholds(target / THRESHOLDS_FILE, thresholds)
     return target

@@ -81,6 +81,9 @@ def test_single_values_can_be_set(tmp_path):
     [
         ("device=tpu", "device is 'tpu'"),
         ("init={kind: ps3}", "init is"),
+        ("thresholds.found_threshold=3", "thresholds has {'found_threshold': 3} where found_threshold from 0 to 1"),
+        ("thresholds.close_up=4", "thresholds has {'close_up': 4} where"),
+        ("thresholds=", "wrong type: thresholds is None; give a mapping"),
         ("vision={}", "no section vision"),
         ("pretrain.loop.lr=fast", "wrong type"),
         ("pretrain.loop.steps=2.5", "wrong type: steps is 2.5; give a whole number"),

@@ -20,11 +20,13 @@ LIMITS = {  # each value's range
     "logit_bias": (-1e6, 1e6),
     "close_ups": (0, MAX_CLOSE_UPS),  # a whole number
     "zoom_outs": (0, MAX_CLOSE_UPS),
-    "fine_selection": (0, 1),  # true or false
+    "fine_selection": (0, 1),
     "plain_words": (0, 1),
     "reads": (0, 1),
     "background": (-1e6, 1e6),  # each of its embed_dim numbers
 }
+FLAGS = ("fine_selection", "plain_words", "reads")
+KNOWN = ", ".join(f"{name} {'true or false' if name in FLAGS else f'from {low:g} to {high:g}'}" for name, (low, high) in LIMITS.items())
 
 
 def read_thresholds(checkpoint: Path) -> dict[str, float]:
@@ -33,10 +35,8 @@ def read_thresholds(checkpoint: Path) -> dict[str, float]:
     if not path.exists():
         return {}
     values = read_json(path)
-    wrong = {name: value for name, value in values.items() if not _fits(name, value)}
-    if wrong:
-        known = ", ".join(f"{name} from {low:g} to {high:g}" for name, (low, high) in LIMITS.items())
-        raise CheckpointError(f"{str(path)!r} has {wrong} where {known} are known; correct or remove the file")
+    if wrong := unfit(values):
+        raise CheckpointError(f"{str(path)!r} has {wrong} where {KNOWN} are known; correct or remove the file")
     return values
 
 
@@ -48,15 +48,18 @@ def thresholds_of(settings: Settings) -> dict[str, float]:
 
 def write_thresholds(path: Path, values: dict[str, float]) -> None:
     """Writes the file beside its place and renames it. Raises CheckpointError for a value that read_thresholds would refuse."""
-    path = Path(path)
-    wrong = {name: value for name, value in values.items() if not _fits(name, value)}
-    if wrong:
+    if wrong := unfit(values):
         raise CheckpointError(f"thresholds {wrong} are out of range; calibrate on more questions")
-    write_whole(path, json.dumps(values, indent=1) + "\n")
+    write_whole(Path(path), json.dumps(values, indent=1) + "\n")
+
+
+def unfit(values: dict) -> dict:
+    """Those of the values that no manifest may have: of an unknown name, of another type or out of range."""
+    return {name: value for name, value in values.items() if not _fits(name, value)}
 
 
 def _fits(name, value) -> bool:
-    if name in ("fine_selection", "plain_words", "reads"):
+    if name in FLAGS:
         return isinstance(value, bool)
     if name == "background" and isinstance(value, (list, tuple)):
         return all(_is_number(each) and abs(each) <= LIMITS[name][1] for each in value)
