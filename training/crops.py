@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import torch
 
+from ps3_ros.close_up import MARGIN, SHAPES, SIDE, shape_of
 from ps3_ros.frame import FramePlan
 from ps3_ros.manifest import Settings
 from ps3_training.data import augment
@@ -13,6 +16,7 @@ from ps3_training.data import augment
 from .batch import colour_jitter, lit
 
 ZOOM = 3.0  # how much a magnified crop is enlarged, at most
+LONGEST = 8  # times as long as high, or as high as long: a crop of more patches than a close-up has
 FRAME = (2160, 3840)  # px, height and width: what positions and the squeeze of the selector's image are taken from
 
 
@@ -36,6 +40,18 @@ def camouflaged(image: np.ndarray, sprite: np.ndarray, rng: np.random.Generator)
     if covered >= 1:
         wanted, here = sprite[..., :3].reshape(-1, 3).sum(0) / covered, image.reshape(-1, 3).mean(0)
         image[:] = np.clip(image + (wanted - here) * rng.uniform(0.6, 1.0), 0, 255).astype(np.uint8)
+
+
+def crop_shape(width: float, height: float, patch: int, largest: int = SIDE) -> tuple[int, int]:
+    """(rows, columns) of a crop of a thing of width x height px: a close-up's, or those of up to largest^2 patches where a close-up would
+    have to make the thing smaller.
+    """
+    side = min(max(SIDE, math.ceil(MARGIN * math.sqrt(max(1.0, width * height)) / patch)), largest)
+    if side <= SIDE:
+        return shape_of(width, height, SHAPES)
+    rows_cols = [(rows, min(side**2 // rows, LONGEST * rows)) for rows in range(2, side**2 + 1)]
+    shapes = [(rows, cols) for rows, cols in rows_cols if rows <= LONGEST * cols]
+    return shape_of(width, height, sorted(shapes, key=lambda one: abs(math.log(one[0] / one[1]))))
 
 
 def patches_of(values: np.ndarray, shape: tuple[int, int], patch: int) -> np.ndarray:

@@ -13,19 +13,33 @@ import cv2
 import numpy as np
 import torch
 
-from ps3_ros.close_up import LEAST_PX, SHAPES, SIDE, shape_of
+from ps3_ros.close_up import LEAST_PX, SHAPES, SIDE
 from ps3_ros.frame import FramePlan
 from ps3_ros.manifest import Settings
 from ps3_training.data import augment
 
 from . import losses
-from .crops import FRAME, ZOOM, camouflaged, covered_by, crop_tensors, jittered, magnified, patches_of, places, scale_odds, shows
+from .crops import (
+    FRAME,
+    ZOOM,
+    camouflaged,
+    covered_by,
+    crop_shape,
+    crop_tensors,
+    jittered,
+    magnified,
+    patches_of,
+    places,
+    scale_odds,
+    shows,
+)
 from .errors import TrainingError
 from .sprites import Bank, anywhere, distant_scenery, paste, resized, scenery_crop
 from .supports import draw_support
 from .taught import Photographs, Taught, make_taught
 from .word_crops import make_word_crops
 
+MOST_SIDE = 12  # patches a side of a crop
 NAMED_ROWS = 3  # of a crop's masks, the first: the object, a part of it, one token of it. The others are background
 
 
@@ -44,6 +58,7 @@ class WarmStartSettings:
     camera: float = 0.0  # of crops of the finest scale that go through a camera and its JPEG, as frames do
     magnified: float = 0.0  # of those crops that are made smaller, photographed and enlarged again, as close-ups of small things are
     shaped: float = 0.0  # of crops on as many rows and columns of patches as a close-up of the object has; the others are square
+    largest_side: int = SIDE  # patches a side of the largest of these, for things that a close-up would have to make smaller
     context: float = 0.0  # of crops that see the keys and values of a frame's glance, as a look does: in the warm start of a cached frame's
     words: int = 0  # crops of text signs beside these, each as large as a close-up for written words (word_crops.py)
     words_context: float = 0.0  # of those that see a glance
@@ -86,6 +101,8 @@ class WarmStartSettings:
             raise TrainingError(f"tokens is {self.tokens}; give {NAMED_ROWS + self.support_tokens} or more, or 0 for all of a crop's")
         if self.shaped and self.side != SIDE:
             raise TrainingError(f"shaped is {self.shaped} where side is {self.side}; close-ups have {SIDE} patches a side: give that, or 0")
+        if not SIDE <= self.largest_side <= MOST_SIDE:
+            raise TrainingError(f"largest_side is {self.largest_side}; give {SIDE}, as close-ups have, to {MOST_SIDE} patches")
         for name in ("camera", "magnified", "shaped", "context", "words_context", "camouflage"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
@@ -171,7 +188,8 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
         scale = size / max(sprite.shape[:2])
         sprite = resized(sprite, sprite.shape[1] * scale, sprite.shape[0] * scale)
         h, w = sprite.shape[:2]
-        shape = shape_of(w, h) if settings.shaped and rng.random() < settings.shaped else (settings.side, settings.side)
+        shaped = settings.shaped and rng.random() < settings.shaped
+        shape = crop_shape(w, h, p, settings.largest_side) if shaped else (settings.side, settings.side)
         rows, cols = shape
         height, width = rows * p, cols * p
         image = distant_scenery(bank, rng, width, height)

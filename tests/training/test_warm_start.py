@@ -8,6 +8,7 @@ import torch
 
 from ps3_ros.frame import FramePlan
 from ps3_training import losses, sprites, stages, supports, warm_batch, warm_start
+from ps3_training.crops import crop_shape
 from ps3_training.data import words
 from ps3_training.errors import TrainingError
 from ps3_training.model import settings_of
@@ -275,3 +276,28 @@ def test_stage_b_tells_its_regions_from_the_names_of_the_replayed_bank(bank, tmp
 def test_a_share_is_between_none_and_all(settings, name):
     with pytest.raises(TrainingError, match=f"{name} is 1.5"):
         replace(settings, **{name: 1.5})
+
+
+@pytest.mark.parametrize(
+    ("size", "largest", "shape"),
+    [
+        ((40, 40), 7, (5, 5)),  # as a close-up
+        ((100, 100), 5, (5, 5)),
+        ((60, 60), 7, (6, 6)),  # 1.5 times 60 px are 5.6 patches
+        ((140, 140), 7, (7, 7)),
+        ((150, 40), 8, (4, 16)),
+    ],
+)
+def test_crops_of_large_things_have_more_patches_where_they_may(size, largest, shape):
+    assert crop_shape(*size, 16, largest) == shape
+
+
+def test_large_things_are_shown_whole_on_more_patches(tiny_model, bank):
+    cut = settings_of(tiny_model.config)
+    plain = warm_batch.WarmStartSettings(crops=12, side=5, smallest=70, largest=90, mosaics=0, shaped=1.0, tokens=20)
+    shown = [replace(plain, largest_side=side) for side in (5, 7)]
+    small, large = (warm_batch.make_warm_batch(bank, one, cut, np.random.default_rng(1)) for one in shown)
+    assert small.patches.shape == large.patches.shape and small.texts[0] == large.texts[0]
+    assert small.mask[:, 0].all() and not large.mask[:, 0].all()  # cut by the crop's edges; with what lies round it
+    with pytest.raises(TrainingError, match="largest_side is 4; give 5, as close-ups have, to 12"):
+        replace(plain, largest_side=4)
