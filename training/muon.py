@@ -21,7 +21,9 @@ class Muon32(torch.optim.Muon):
                 if parameter.grad is None:
                     continue
                 state = self.state[parameter]
-                momentum = state.setdefault("momentum_buffer", torch.zeros_like(parameter.grad))
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(parameter.grad)
+                momentum = state["momentum_buffer"]
                 momentum.lerp_(parameter.grad, 1 - group["momentum"])
                 update = parameter.grad.lerp(momentum, group["momentum"]) if group["nesterov"] else momentum
                 update = orthogonal(update, group["ns_coefficients"], group["ns_steps"], group["eps"])

@@ -13,7 +13,7 @@ from ps3_ros.errors import CheckpointError
 from ps3_ros.manifest import Settings
 from ps3_training.model import BACKBONES, PS3, PS3Config, load_sentence_encoder, sentence_config, settings_of
 from ps3_training.model.checkpoint import read_json
-from ps3_training.model.thresholds import THRESHOLDS_FILE, thresholds_of
+from ps3_training.model.thresholds import read_thresholds, thresholds_of
 
 from .errors import TrainingError
 from .sentences import Sentences, encoder_folder
@@ -137,8 +137,7 @@ def start_thresholds(settings: RunSettings) -> dict[str, float]:
     source = Path(settings.init.get("from", ""))
     if settings.init.get("kind") == "bundle":
         return thresholds_of(load_bundle(source).manifest.settings)
-    beside = source / THRESHOLDS_FILE
-    return read_json(beside) if settings.init.get("kind") == "ps3" and beside.is_file() else {}
+    return read_thresholds(source) if settings.init.get("kind") == "ps3" else {}
 
 
 def caption_vectors(settings: RunSettings, model: PS3) -> Sentences:
