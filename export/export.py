@@ -228,8 +228,8 @@ def _run_torch(draft: Bundle, model: PS3, judged: list[View], calibration: list[
 
 
 def _export_graph(job: _Job, name: str) -> tuple[GraphSpec, str, list[Case] | None]:
-    """-> the graph's entry in the manifest, which of int8.SCHEMES it has ("none" where nothing is int8), and for an exact export what
-    torch says to its cases with the weights as they are stored."""
+    """-> the graph's entry in the manifest, what of it is int8 (as choose_scheme says it), and for an exact export what torch
+    says to its cases with the weights as they are stored."""
     settings, rounded = job.settings, Rounded()
     inputs, outputs = _contract(settings, "fp32", name)
     limits = {"N": settings.max_patches} | ({} if settings.fixed_length else {"T": settings.context_length})

@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from .ranges import LEVELS
 
+SWITCHES = "in_bytes"  # the input that `switch` adds
 MOVES = ("Reshape", "Transpose")  # of a weight before its product: done once, at export
 TINY = 1e-12  # of a scale: a channel of zeros has some scale too
 
@@ -68,6 +69,30 @@ def quantise(graph: ir.Graph, products: Sequence[Product], ranges: Mapping[str, 
                 given[value.name] = quantise_activation(graph, value, ranges[value.name])
             node.replace_input_with(0, given[value.name])
     drop_unused(graph)
+
+
+def switch(graph: ir.Graph, products: Sequence[Product], ranges: Mapping[str, float]) -> None:
+    """As `quantise`, in place, but a product takes bytes only where its element of a new input SWITCHES, bool [len(products)], is true:
+    one session tries any choice of products."""
+    nodes = {node.name: node for node in graph}
+    switches = ir.Value(name=SWITCHES, shape=ir.Shape([len(products)]), type=ir.TensorType(ir.DataType.BOOL))
+    graph.inputs.append(switches)
+    given: dict[str, ir.Value] = {}
+    for number, product in enumerate(products):
+        node = nodes[product.node]
+        index = initializer(graph, f"{SWITCHES}.{number}", np.int64(number))
+        one = ir.node("Gather", [switches, index], name=f"{SWITCHES}.{number}.gather")
+        one.outputs[0].name = f"{one.name}d"
+        graph.insert_before(node, [one])
+        value, weight = node.inputs[:2]
+        if weight.name not in given:
+            given[weight.name] = quantise_weight(graph, weight)
+        if value.name not in given:
+            given[value.name] = quantise_activation(graph, value, ranges[value.name])
+        for place, whole in enumerate((value, weight)):
+            either = ir.node("Where", [one.outputs[0], given[whole.name], whole], name=f"{SWITCHES}.{number}.where{place}")
+            graph.insert_before(node, [either])
+            node.replace_input_with(place, _named(either, whole, ir.DataType.FLOAT))
 
 
 def quantise_weight(graph: ir.Graph, value: ir.Value) -> ir.Value:
