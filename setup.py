@@ -42,6 +42,7 @@ setup(
             "config/*.rviz",
             "config/foxglove*.json",
             "engines/nano/*",
+            "engines/nano-int8/*",
             "docs/*.schema.json",
         ),
     ],
