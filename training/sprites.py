@@ -91,6 +91,15 @@ class Bank:
         return found
 
     @cached_property
+    def by_name(self) -> dict[tuple[str, bool], np.ndarray]:
+        """{(a thing's own name, whether it is hand-written): numbers of its cut-outs}, text signs left out."""
+        found: dict[tuple[str, bool], list[int]] = {}
+        for i, label in enumerate(self.labels):
+            if "least" not in label:
+                found.setdefault((label["means"][0], label["core"]), []).append(i)
+        return {name: np.array(numbers) for name, numbers in found.items()}
+
+    @cached_property
     def _number(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.names)}
 

@@ -23,6 +23,7 @@ from .checkpoints import averaged, newest
 from .choice import BatchSettings, caption_choices
 from .errors import TrainingError
 from .files import write_whole
+from .hard_names import HardNames
 from .loop import fit
 from .loop_settings import LoopSettings
 from .pretrain import LossSettings, pretrain_loss
@@ -52,6 +53,7 @@ def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) 
     folder = Path(settings.run) / "warm_start"
     loop = section(LoopSettings, settings.warm_start["loop"], "warm_start.loop")
     batch = section(WarmStartSettings, settings.warm_start.get("batch", {}), "warm_start.batch")
+    hard = HardNames.of(batch)
     if _is_done(folder, loop, resume):
         return loop.steps
     model = _start(folder, resume, settings, lambda: initial_model(settings)).to(device)
@@ -65,7 +67,7 @@ def warm_start(settings: RunSettings, resume: bool, device: torch.device = CPU) 
 
     def make(step: int) -> tuple:
         glance = None if glance_of_step is None else glance_of_step(step)
-        return make_warm_batch(banks.at(step), batch, cut, _rng(settings.seed, 3, step), teaching.photographs), glance
+        return make_warm_batch(banks.at(step), batch, cut, _rng(settings.seed, 3, step), teaching.photographs, hard), glance
 
     def of(made: tuple) -> dict[str, torch.Tensor]:
         with torch.no_grad():  # of a frame in which no crop lies: what it should be is stage B's to teach
@@ -170,11 +172,13 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     from .warm_start import warm_loss
 
     again = section(WarmStartSettings, replay, "pretrain.replay")
+    hard = HardNames.of(again)
     going_on = (newest(folder) if resume else None) or newest(Path(settings.run) / "warm_start")
     teaching = Teaching.of(again, banks.at(before), cut, settings.seed, device, going_on)
 
     def make_both(step: int) -> tuple:
-        return make(step), make_warm_batch(banks.at(before + step), again, cut, _rng(settings.seed, 4, step), teaching.photographs)
+        drawn = _rng(settings.seed, 4, step)
+        return make(step), make_warm_batch(banks.at(before + step), again, cut, drawn, teaching.photographs, hard)
 
     def both(made: tuple) -> dict[str, torch.Tensor]:
         frames_made = made[0].to(device)

@@ -7,7 +7,9 @@ twenty times more objects a second than in whole frames.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -34,6 +36,7 @@ from .crops import (
     shows,
 )
 from .errors import TrainingError
+from .hard_names import HardNames
 from .sprites import Bank, anywhere, distant_scenery, paste, resized, scenery_crop
 from .supports import draw_support
 from .taught import Photographs, Taught, make_taught
@@ -55,6 +58,8 @@ class WarmStartSettings:
     supports: float = 0.0  # of crops in which a post or a board is drawn under the object: nothing that a caption means
     support_tokens: int = 2  # of each of these: single tokens to which no caption fits
     alike: float = 0.3  # of objects drawn from the group of the one before, so that look-alikes are each other's negatives
+    hard_names: str = ""  # file of hard_names.py: what each name cost; none: names are drawn alike
+    hard_share: float = 0.5  # of objects that are drawn by it, where it is given
     camera: float = 0.0  # of crops of the finest scale that go through a camera and its JPEG, as frames do
     magnified: float = 0.0  # of those crops that are made smaller, photographed and enlarged again, as close-ups of small things are
     shaped: float = 0.0  # of crops on as many rows and columns of patches as a close-up of the object has; the others are square
@@ -103,7 +108,7 @@ class WarmStartSettings:
             raise TrainingError(f"shaped is {self.shaped} where side is {self.side}; close-ups have {SIDE} patches a side: give that, or 0")
         if not SIDE <= self.largest_side <= MOST_SIDE:
             raise TrainingError(f"largest_side is {self.largest_side}; give {SIDE}, as close-ups have, to {MOST_SIDE} patches")
-        for name in ("camera", "magnified", "shaped", "context", "words_context", "camouflage"):
+        for name in ("hard_share", "camera", "magnified", "shaped", "context", "words_context", "camouflage"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; give a share from 0 to 1")
         if self.text_noise < 0:
@@ -145,11 +150,16 @@ class WarmBatch:
 
 
 def make_warm_batch(
-    bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator, photographs: Photographs | None = None
+    bank: Bank,
+    settings: WarmStartSettings,
+    model: Settings,
+    rng: np.random.Generator,
+    photographs: Photographs | None = None,
+    hard: HardNames | None = None,
 ) -> WarmBatch:
-    """One step's crops and mosaics, drawn from rng alone. photographs: where any of settings.taught is not 0."""
-    crops = _crops(bank, settings, model, rng)
-    made = {**crops, **_mosaics(bank, settings, model, rng)}
+    """One step's crops and mosaics, drawn from rng alone. photographs: where any of settings.taught is not 0; hard: of hard_names."""
+    draw = partial(_object, bank, rng, hard if settings.hard_share else None, settings.hard_share)
+    made = {**_crops(bank, settings, model, rng, draw), **_mosaics(bank, settings, model, rng, draw)}
     if not settings.named:
         made = {name: value for name, value in made.items() if name not in ("crop_names", "mosaic_names", "centres")}
     names = bank.names if settings.named else ()
@@ -163,14 +173,17 @@ def make_warm_batch(
     return WarmBatch(**made, names=names, words=words, noise_seed=noise_seed, taught=taught)
 
 
-def _object(bank: Bank, rng: np.random.Generator, alike: int | None = None) -> tuple[int, str, str, frozenset]:
-    i = bank.draw(rng, alike)
+def _object(
+    bank: Bank, rng: np.random.Generator, hard: HardNames | None, share: float, alike: int | None = None
+) -> tuple[int, str, str, frozenset]:
+    """A cut-out's number, a caption, what that asks for, and all that it means. alike: like this one; else `share` of them by `hard`."""
+    i = hard.draw(bank, rng) if hard is not None and alike is None and rng.random() < share else bank.draw(rng, alike)
     label = bank.labels[i]
     which = int(rng.integers(len(label["texts"])))
     return i, label["texts"][which], label["asks"][which], frozenset(label["means"])
 
 
-def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
+def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator, draw: Callable) -> dict:
     p, count = model.patch, settings.crops
     plan = FramePlan.of(*FRAME, model)
     held = settings.support_tokens if settings.supports else 0
@@ -182,7 +195,7 @@ def _crops(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.ran
     texts, asks, means, named = [], [], [], []
     drawn = None
     for m in range(count):
-        drawn, text, ask, meaning = _object(bank, rng, drawn if rng.random() < settings.alike else None)
+        drawn, text, ask, meaning = draw(drawn if rng.random() < settings.alike else None)
         sprite = bank.sprite(drawn)
         size = max(np.exp(rng.uniform(np.log(settings.smallest), np.log(settings.largest))), bank.least(drawn))
         scale = size / max(sprite.shape[:2])
@@ -244,7 +257,7 @@ def _kept(masks: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray
     return np.sort(np.argsort(-(2 * alone + object_ + rng.random(masks.shape[1])), kind="stable")[:count])
 
 
-def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator) -> dict:
+def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.random.Generator, draw: Callable) -> dict:
     cells = settings.mosaic_cells
     side = model.aux_size // model.grid * cells  # px of the selector's image
     squeeze = model.aux_size / FRAME[1], model.aux_size / FRAME[0]
@@ -257,7 +270,7 @@ def _mosaics(bank: Bank, settings: WarmStartSettings, model: Settings, rng: np.r
         image = scenery_crop(bank, rng, side, side, (side / squeeze[0] * zoom, side / squeeze[1] * zoom))
         here, drawn = [], None
         for slot in rng.permutation(slots * slots)[: settings.objects]:
-            drawn, text, ask, meaning = _object(bank, rng, drawn if rng.random() < settings.alike else None)
+            drawn, text, ask, meaning = draw(drawn if rng.random() < settings.alike else None)
             sprite = bank.sprite(drawn)
             size = max(np.exp(rng.uniform(np.log(24), np.log(260))), bank.least(drawn)) / max(sprite.shape[:2])  # px of the frame
             sprite = resized(sprite, sprite.shape[1] * size * squeeze[0], sprite.shape[0] * size * squeeze[1])

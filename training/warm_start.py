@@ -83,7 +83,7 @@ def _crops_loss(
     """
     v = model.vision_model
     count, rows, _ = batch.mask.shape
-    tokens = _looked(v, batch, 0 if kv is None else round(context * count), kv)
+    tokens = looked(v, batch, 0 if kv is None else round(context * count), kv)
     embedding = v.pool(tokens, batch.mask).flatten(0, 1)
     image = torch.arange(count).repeat_interleave(rows)
     background = torch.arange(rows).repeat(count) >= NAMED_ROWS
@@ -124,7 +124,7 @@ def _taught_loss(
 ) -> dict[str, torch.Tensor]:
     """`teacher`, `photographs` (their names against all others) and `photographs_top1`. Half of the views see a glance if there is one."""
     v, taught = model.vision_model, batch.taught
-    tokens = _looked(v, taught, 0 if kv is None else len(taught.patches) // 2, kv)
+    tokens = looked(v, taught, 0 if kv is None else len(taught.patches) // 2, kv)
     embedding = v.pool(tokens, taught.mask)[:, 0]
     told = {"teacher": teaching.head(embedding, teaching.teacher.features(taught.pictures)).mean(), "photographs": embedding.sum() * 0}
     named = taught.answers.any(1)
@@ -160,7 +160,7 @@ def _letters_loss(model: PS3, batch: WarmBatch, sentences: Sentences, tokens: to
     return losses.names_loss(embedding, text, member), member.gather(1, best).float().mean()
 
 
-def _looked(v: torch.nn.Module, batch: WarmBatch | Taught, seeing: int, kv: torch.Tensor | None) -> torch.Tensor:
+def looked(v: torch.nn.Module, batch: WarmBatch | Taught, seeing: int, kv: torch.Tensor | None) -> torch.Tensor:
     """Tokens [M, n, D] of the crops, of which the first `seeing` see a glance, each of the F frames' as many (so up to F - 1 fewer do).
     That glance takes no gradient: a crop lies in no frame."""
     count, done = len(batch.patches), []

@@ -234,7 +234,7 @@ def test_a_share_of_the_crops_sees_a_glance(tiny_model, bank, settings, sentence
     made = warm_batch.make_warm_batch(bank, replace(settings, mosaics=0), cut, np.random.default_rng(6))
     v = tiny_model.vision_model
     kv = torch.randn(v.layers, 2, 3, v.heads, 5, v.dim // v.heads, requires_grad=True)
-    tokens = [warm_start._looked(v, made, seeing, kv) for seeing in (0, round(share * settings.crops))]
+    tokens = [warm_start.looked(v, made, seeing, kv) for seeing in (0, round(share * settings.crops))]
     moved = (tokens[0] - tokens[1]).abs().amax((1, 2)) > 1e-4
     see = round(share * settings.crops) // 3 * 3  # each of the three glances is seen by as many
     assert moved.tolist() == [m < see for m in range(settings.crops)]
