@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .warm_batch import WarmStartSettings
 
 POWER = 2.0  # a name that costs twice as much is drawn four times as often
+PRIOR = 4.0  # middling crops that each name is given beside its own: one lost crop of three says little
 SHOWN = 20  # names that the command prints
 
 
@@ -88,7 +89,7 @@ class HardNames:
 
 @torch.no_grad()
 def measure(model: PS3, bank: Bank, sentences: Sentences, crops: int, seed: int = 0) -> tuple[dict[str, float], float]:
-    """({name: mean loss}, part of the crops told right) of `crops` crops of a bank's things, each against all of its names.
+    """({name: mean loss, with PRIOR}, part of the crops told right) of `crops` crops of a bank's things, each against all of its names.
 
     A crop's loss is what the softmax over names costs it (losses.NAMES_SCALE), its best name counted. sentences: holds bank.names.
     """
@@ -120,13 +121,15 @@ def measure(model: PS3, bank: Bank, sentences: Sentences, crops: int, seed: int 
         logits = losses.NAMES_SCALE * things @ names.T
         own = logits.masked_fill(~made.crop_names, -torch.inf).amax(1)
         others = logits.masked_fill(made.crop_names, -torch.inf)
-        cost = torch.nn.functional.softplus(others.logsumexp(1) - own)
+        lost = torch.nn.functional.softplus(others.logsumexp(1) - own)
         named = made.crop_names.any(1)
         right += int((own > others.amax(1))[named].sum())
         member = made.crop_names[named].double().numpy()
-        total += cost[named].double().numpy() @ member
+        total += lost[named].double().numpy() @ member
         count += member.sum(0)
-    return {name: total[i] / count[i] for i, name in enumerate(bank.names) if count[i]}, right / max(1, steps * settings.crops)
+    middling = total.sum() / max(1, count.sum())
+    cost = (total + PRIOR * middling) / (count + PRIOR)
+    return {name: float(cost[i]) for i, name in enumerate(bank.names) if count[i]}, right / (steps * settings.crops)
 
 
 def main(argv: list[str] | None = None) -> int:
