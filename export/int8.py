@@ -34,12 +34,13 @@ def choose_scheme(source: Path, spec: GraphSpec, cases: Sequence[Case], work: Pa
     """
     products = find_products(ir.load(source).graph)
     ranges = find_ranges(source, spec, cases, products)
-    kept = choose_products(source, spec, cases, products, ranges, work) if products else []
-    if kept:
+    if not products:
+        return ir.load(source), "none"
+    if kept := choose_products(source, spec, cases, products, ranges, work):
         share = "" if len(kept) == len(products) else f" {len(kept)}/{len(products)}"
         return ir.load(_write(source, kept, ranges, work / f"{source.stem}.linear.onnx")), f"linear{share}"
     target = _write(source, products, {}, work / f"{source.stem}.weights.onnx")
-    if products and min(figures["cosine"] for figures in compare(target, spec, cases).values()) >= CHOOSE:
+    if min(figures["cosine"] for figures in compare(target, spec, cases).values()) >= CHOOSE:
         return ir.load(target), "weights"
     target.with_suffix(".data").unlink(missing_ok=True)
     return ir.load(source), "none"
