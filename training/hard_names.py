@@ -1,9 +1,9 @@
 """Names that a model tells worst are shown more often: python -m ps3_training.hard_names CHECKPOINT BANK OUT.json
 
 A bank draws every name about as often as the next one, and some are never learned so: of the hand-written names, told from all 2,000 on
-crops, the thirteenth nano knew 74% of the cut-outs, and of its key, its bird and its hammer 1 of 8, 2 of 8 and 1 of 6, which were also what it
-missed or hardly found in the samples. So a checkpoint is asked what it loses on each name, the file is named in a batch's `hard_names`, and a share `hard_share` of
-things is drawn name first, the oftener the more is lost.
+crops, the thirteenth nano knew 74% of the cut-outs, and of its key, its bird and its hammer 1 of 8, 2 of 8 and 1 of 6: what it missed or
+hardly found in the samples. So a checkpoint is asked what it loses on each name, the file is named in a batch's `hard_names`, and a share
+`hard_share` of things is drawn name first, the oftener the more is lost.
 """
 
 from __future__ import annotations
