@@ -7,7 +7,7 @@ activation. Two kinds of products are never quantised:
 - convolutions and Gemms, which are stems: their channels have long tails, and they were nine tenths of all that int8 lost on the nano.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,43 +56,42 @@ def quantise(graph: ir.Graph, products: Sequence[Product], ranges: Mapping[str, 
 
     products: from find_products of this graph. ranges: {activation: the magnitude of its last level}; empty = weights alone become bytes.
     """
-    nodes = {node.name: node for node in graph}
-    given: dict[str, ir.Value] = {}  # name of an operand -> what products take in its place
-    for product in products:
-        node = nodes[product.node]
-        value, weight = node.inputs[:2]
-        if weight.name not in given:
-            given[weight.name] = quantise_weight(graph, weight)
-        node.replace_input_with(1, given[weight.name])
-        if ranges:
-            if value.name not in given:
-                given[value.name] = quantise_activation(graph, value, ranges[value.name])
-            node.replace_input_with(0, given[value.name])
+    for node, operands in _operands(graph, products, ranges):
+        for place, (_, in_bytes) in operands.items():
+            node.replace_input_with(place, in_bytes)
     drop_unused(graph)
 
 
 def switch(graph: ir.Graph, products: Sequence[Product], ranges: Mapping[str, float]) -> None:
     """As `quantise`, in place, but a product takes bytes only where its element of a new input SWITCHES, bool [len(products)], is true:
     one session tries any choice of products."""
-    nodes = {node.name: node for node in graph}
     switches = ir.Value(name=SWITCHES, shape=ir.Shape([len(products)]), type=ir.TensorType(ir.DataType.BOOL))
     graph.inputs.append(switches)
-    given: dict[str, ir.Value] = {}
-    for number, product in enumerate(products):
-        node = nodes[product.node]
+    for number, (node, operands) in enumerate(_operands(graph, products, ranges)):
         index = initializer(graph, f"{SWITCHES}.{number}", np.int64(number))
         one = ir.node("Gather", [switches, index], name=f"{SWITCHES}.{number}.gather")
         one.outputs[0].name = f"{one.name}d"
         graph.insert_before(node, [one])
+        for place, (whole, in_bytes) in operands.items():
+            either = ir.node("Where", [one.outputs[0], in_bytes, whole], name=f"{SWITCHES}.{number}.where{place}")
+            graph.insert_before(node, [either])
+            node.replace_input_with(place, _named(either, whole, ir.DataType.FLOAT))
+
+
+def _operands(
+    graph: ir.Graph, products: Sequence[Product], ranges: Mapping[str, float]
+) -> Iterator[tuple[ir.Node, dict[int, tuple[ir.Value, ir.Value]]]]:
+    """Each product's node, and {place of an operand: (the operand, itself in bytes)}; one that several products take is made bytes once."""
+    nodes = {node.name: node for node in graph}
+    given: dict[str, ir.Value] = {}
+    for product in products:
+        node = nodes[product.node]
         value, weight = node.inputs[:2]
         if weight.name not in given:
             given[weight.name] = quantise_weight(graph, weight)
-        if value.name not in given:
+        if ranges and value.name not in given:
             given[value.name] = quantise_activation(graph, value, ranges[value.name])
-        for place, whole in enumerate((value, weight)):
-            either = ir.node("Where", [one.outputs[0], given[whole.name], whole], name=f"{SWITCHES}.{number}.where{place}")
-            graph.insert_before(node, [either])
-            node.replace_input_with(place, _named(either, whole, ir.DataType.FLOAT))
+        yield node, {place: (whole, given[whole.name]) for place, whole in enumerate((value, weight)) if whole.name in given}
 
 
 def quantise_weight(graph: ir.Graph, value: ir.Value) -> ir.Value:

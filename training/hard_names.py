@@ -156,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
         found, right = measure(model, bank, sentences, options.crops)
         worst = sorted(found, key=found.get, reverse=True)
         rounded = {name: round(found[name], 4) for name in worst}
-        write_whole(options.out, json.dumps({"crops": options.crops, "right": round(right, 4), "losses": rounded}, indent=1).encode())
+        write_whole(options.out, json.dumps({"crops": options.crops, "right": round(right, 4), "losses": rounded}, indent=1))
         print(f"{right:.1%} of {options.crops} crops are told from all {len(bank.names)} names; those that cost most:")
         print(", ".join(f"{name} {found[name]:.2f}" for name in worst[:SHOWN]))
 

@@ -89,7 +89,7 @@ def write_bank(folder):
     bank = squares.bank()
     folder.mkdir()
     arrays = {name: getattr(bank, name) for name in ("pixels", "shape", "start", "backgrounds")}
-    save_file(arrays | {"shape": bank.shape, "start": bank.start}, folder / "bank.safetensors")
+    save_file(arrays, folder / "bank.safetensors")
     (folder / "bank.json").write_text(json.dumps(bank.labels))
     return folder
 
