@@ -28,8 +28,8 @@ from ps3_training.model import PS3, settings_of
 from . import losses
 from .errors import TrainingError
 from .files import write_whole
-from .sentences import Sentences
-from .sprites import CORE_SHARE, Bank, is_made, read_bank
+from .sentences import Sentences, own_tokenizer
+from .sprites import CORE_SHARE, Bank, check_made, read_bank
 
 if TYPE_CHECKING:
     from .warm_batch import WarmStartSettings
@@ -141,15 +141,12 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     def run() -> None:
-        if not is_made(options.bank):
-            raise CheckpointError(f"There is no bank of cut-outs in {str(options.bank)!r}; name the one that `ps3 train` made.")
+        check_made(options.bank)
         if options.crops < 1:
             raise CheckpointError(f"crops is {options.crops}; give 1 or more.")
         if options.out.is_dir():
             raise CheckpointError(f"OUT is {str(options.out)!r}, which is a folder; name a file.")
-        tokenizer = options.checkpoint / "tokenizer.json"
-        if not tokenizer.is_file():
-            raise CheckpointError(f"checkpoint {str(options.checkpoint)!r} has no tokenizer.json; copy its text model's tokenizer there")
+        tokenizer = own_tokenizer(options.checkpoint)
         model, bank = PS3.from_pretrained(options.checkpoint), read_bank(options.bank)
         sentences = Sentences(None, model.text_model, tokenizer)
         sentences.add(bank.names)

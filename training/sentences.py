@@ -152,6 +152,14 @@ class Sentences:
         return self.vectors[[self.row[text] for text in texts]]
 
 
+def own_tokenizer(checkpoint: Path) -> Path:
+    """The tokenizer.json of a checkpoint folder. CheckpointError where it has none."""
+    tokenizer = checkpoint / "tokenizer.json"
+    if not tokenizer.is_file():
+        raise CheckpointError(f"checkpoint {str(checkpoint)!r} has no tokenizer.json; copy its text model's tokenizer there")
+    return tokenizer
+
+
 def fingerprint(text_model: torch.nn.Module) -> str:
     """Eight hex digits of the frozen encoder's weights: 0.2 s for MiniLM."""
     digest = hashlib.blake2b(digest_size=4)

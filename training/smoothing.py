@@ -31,8 +31,8 @@ from ps3_training.model import PS3
 from ps3_training.model.thresholds import THRESHOLDS_FILE
 
 from .files import write_whole
-from .sentences import Sentences
-from .sprites import Bank, is_made, read_bank
+from .sentences import Sentences, own_tokenizer
+from .sprites import Bank, check_made, read_bank
 from .word_crops import spoken
 
 WIDTH = 0.1  # of the softmax over cosines of sentence vectors
@@ -158,17 +158,14 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     def run() -> None:
-        if not is_made(options.bank):
-            raise CheckpointError(f"There is no bank of cut-outs in {str(options.bank)!r}; name the one that `ps3 train` made.")
+        check_made(options.bank)
         if options.share <= 0 or options.steps < 1:
             raise CheckpointError(f"share and steps are {options.share} and {options.steps}; give more than 0, and 1 or more.")
         if options.out.resolve() == options.checkpoint.resolve():
             raise CheckpointError(f"OUT is the checkpoint {str(options.out)!r} itself; name another folder, so that both can be compared.")
         if options.out.exists() and not options.out.is_dir():
             raise CheckpointError(f"OUT is {str(options.out)!r}, which is no folder; name a folder.")
-        tokenizer = options.checkpoint / "tokenizer.json"
-        if not tokenizer.is_file():
-            raise CheckpointError(f"checkpoint {str(options.checkpoint)!r} has no tokenizer.json; copy its text model's tokenizer there")
+        tokenizer = own_tokenizer(options.checkpoint)
         model = PS3.from_pretrained(options.checkpoint)
         phrases = Phrases.of(read_bank(options.bank), words_of(tokenizer))
         sentences = Sentences(None, model.text_model, tokenizer)

@@ -18,6 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from ps3_ros.errors import CheckpointError
 from ps3_training.data import augment, backgrounds, captions, catalogue, words
 
 from .files import write_whole
@@ -129,6 +130,12 @@ MADE_OF = "catalogue.txt"  # in a bank's folder: what of; banks of earlier versi
 def is_made(folder: Path) -> bool:
     """Whether a whole bank lies there."""
     return (folder / "bank.json").exists()
+
+
+def check_made(folder: Path) -> None:
+    """CheckpointError where no bank lies in a folder that a command was given."""
+    if not is_made(folder):
+        raise CheckpointError(f"There is no bank of cut-outs in {str(folder)!r}; name the one that `ps3 train` made.")
 
 
 def make_bank(folder: Path, each: int = 36, scenes: int = 48, seed: int = 0, processes: int = 2, require: bool = True) -> Bank:
