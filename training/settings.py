@@ -14,7 +14,7 @@ from .errors import TrainingError
 
 INIT_KINDS = ("ps3", "vit", "bundle")
 # Of a section's fields: what fits, and what to give.
-TYPES = {"int": (int, "a whole number"), "float": ((int, float), "a number"), "dict": (dict, "a mapping")}
+TYPES = {"int": (int, "a whole number"), "float": ((int, float), "a number"), "dict": (dict, "a mapping"), "str": (str, "a text")}
 
 
 @dataclass(frozen=True)

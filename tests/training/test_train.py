@@ -89,6 +89,7 @@ def test_single_values_can_be_set(tmp_path):
         ("pretrain.loop.steps=2.5", "wrong type: steps is 2.5; give a whole number"),
         ("pretrain.loss.match_weight=true", "wrong type: match_weight is True; give a number"),
         ("pretrain.replay.photographs=2.5", "wrong type: photographs is 2.5; give a whole number"),
+        ("pretrain.replay.hard_names=5", "wrong type: hard_names is 5; give a text"),
         ("pretrain.replay.teacher_weight=x", "wrong type: teacher_weight is 'x'; give a number"),
         ("pretrain.batch.selection=sometimes", "selection is 'sometimes'"),
         ("pretrain.lopp={}", "lopp"),
