@@ -18,7 +18,7 @@ from ps3_training.model.thresholds import THRESHOLDS_FILE, write_thresholds
 
 from . import cache as frame_cache
 from . import distributed
-from .batch import batch_of_step, moved
+from .batch import batch_of_step, frames_of_step, moved
 from .checkpoints import averaged, newest
 from .choice import BatchSettings, caption_choices
 from .errors import TrainingError
@@ -26,6 +26,7 @@ from .files import write_whole
 from .hard_names import HardNames
 from .loop import fit
 from .loop_settings import LoopSettings
+from .mined import Review
 from .pretrain import LossSettings, pretrain_loss
 from .sentences import Sentences
 from .settings import RunSettings, section
@@ -33,6 +34,7 @@ from .start import caption_vectors, cut_settings, frozen, initial_model, start_t
 
 # Of the warm start's parts, in the metrics of pre-training.
 REPLAYED = ("match", "ranking", "top1", "words_top1", "letters_top1", "teacher", "photographs_top1")
+MINED = ("asked", "named", "top1", "pointed")  # and of its mined close-ups
 CPU = torch.device("cpu")
 STAGES = ("cache", "warm_start", "pretrain")
 
@@ -142,12 +144,13 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     model = _start(folder, resume, settings, lambda: _warm(settings)).to(device)
     cut = settings_of(model.config)
     frame_cache.check_cache(frames, cut)
-    replay = settings.pretrain.get("replay")
+    replay, review = settings.pretrain.get("replay"), Review.of(settings, model)
+    index = review.having(index) if review else index
     before = (settings.warm_start or {}).get("loop", {}).get("steps", 0)  # so that banks go on from the first stage's last one
     with distributed.first_rank_first():
         sentences = caption_vectors(settings, model)
         banks = _banks(settings, sentences, before + loop.steps, before) if replay else None
-        sentences.add(frame_texts([*index, *kept], batch.captions))
+        sentences.add(frame_texts([*index, *kept], batch.captions) | (review.texts(index) if review else set()))
     sentences = _kept_by_first(sentences)
     sentences.to(device)
 
@@ -178,7 +181,12 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
 
     def make_both(step: int) -> tuple:
         drawn = _rng(settings.seed, 4, step)
-        return make(step), make_warm_batch(banks.at(before + step), again, cut, drawn, teaching.photographs, hard)
+        repeated = make_warm_batch(banks.at(before + step), again, cut, drawn, teaching.photographs, hard)
+        return make(step), repeated, review.batch(step, keys(step), distributed.rank()) if review else None
+
+    def keys(step: int) -> list[str]:
+        taken = frames_of_step(step, len(index), batch.frames * distributed.size(), settings.seed)
+        return [index[n]["key"] for n in taken[distributed.rank() * batch.frames :][: batch.frames]]
 
     def both(made: tuple) -> dict[str, torch.Tensor]:
         frames_made = made[0].to(device)
@@ -186,10 +194,12 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
         parts = pretrain_loss(model, frames_made, sentences, loss, glance, made[1].names)
         seen = glance.kv if loss.lowres_cache else None
         repeated = _share(warm_loss(model, moved(made[1], device), sentences, again, seen, teaching))
+        mined = _share(review.loss(model, moved(made[2], device), sentences, glance.kv, made[1].names)) if review else {}
         return {
             **parts,
-            "total": parts["total"] + repeated["total"],
+            "total": parts["total"] + repeated["total"] + mined.get("total", 0.0),
             **{f"replay_{name}": repeated[name].detach() for name in REPLAYED if name in repeated},
+            **{f"mined_{name}": mined[name] for name in MINED if name in mined},
         }
 
     return fit(model, make_both, both, loop, folder, resume, work=lambda made: made[0].work, beside=teaching.head, **options)
@@ -233,14 +243,19 @@ def pretrain_settings(settings: RunSettings) -> tuple[LoopSettings, BatchSetting
     """The typed sections of `pretrain`; TrainingError where a key is unknown, or where one needs another that is not there."""
     from .warm_batch import WarmStartSettings
 
-    known = {"loop", "batch", "loss", "replay", "held_out_share", "source"}
+    known = {"loop", "batch", "loss", "replay", "mined", "held_out_share", "source"}
     if "loop" not in settings.pretrain or settings.pretrain.keys() - known:
         raise TrainingError(f"pretrain has {', '.join(settings.pretrain)}; give loop, and of {', '.join(sorted(known))} what is wanted")
     if settings.pretrain.get("source", "cache") not in ("cache", "stream"):
         raise TrainingError(f"pretrain.source is {settings.pretrain['source']!r}; give cache or stream")
     loss = section(LossSettings, settings.pretrain.get("loss") or {}, "pretrain.loss")
     replay = settings.pretrain.get("replay")
-    if loss.absent_weight and not (replay and section(WarmStartSettings, replay, "pretrain.replay").named):
+    named = replay and section(WarmStartSettings, replay, "pretrain.replay").named
+    if settings.pretrain.get("mined") and not named:
+        raise TrainingError(
+            "pretrain.mined tells close-ups from the bank's names, and none come with the steps; give replay a names_weight"
+        )
+    if loss.absent_weight and not named:
         raise TrainingError(
             f"pretrain.loss.absent_weight is {loss.absent_weight}, and no names come with the steps; "
             "give pretrain.replay a names_weight, or set it to 0"
