@@ -92,13 +92,15 @@ def _lit(patches: np.ndarray, model: Settings, light: tuple) -> np.ndarray:
 
 
 def _looked(v: torch.nn.Module, batch: MinedBatch, kv: Tensor) -> Tensor:
-    """Tokens [K, PATCHES, D] of the close-ups, each seeing its own frame's glance and no other close-up; zeros pad."""
-    found = []
-    for frame in range(kv.shape[2]):
-        mine = batch.frame == frame
-        seen = kv[:, :, frame : frame + 1].expand(-1, -1, int(mine.sum()), -1, -1, -1)
-        found.append(v.look(batch.patches[mine], batch.position[mine], seen, batch.real[mine]))
-    return torch.cat(found)  # frames follow one another
+    """Tokens [K, PATCHES, D] of the close-ups, each seeing its own frame's glance and no other close-up; zeros pad. Those of one frame and
+    of as many patches are encoded in one run, as their glance is one product then."""
+    lengths, parts, where = batch.real.sum(1), [], []
+    for frame, length in torch.stack([batch.frame, lengths], 1).unique(dim=0).tolist():
+        mine = ((batch.frame == frame) & (lengths == length)).nonzero()[:, 0]
+        tokens = v.look(batch.patches[mine, :length], batch.position[mine, :length], kv[:, :, frame : frame + 1])
+        parts.append(F.pad(tokens, (0, 0, 0, batch.real.shape[1] - length)))
+        where.append(mine)
+    return torch.cat(parts)[torch.cat(where).argsort()]
 
 
 def mined_loss(
