@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
@@ -124,6 +125,7 @@ def _open(checkpoint: Path, vocabulary: Vocabulary) -> None:
     import cv2
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent; the frames under way are finished
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     _encoder, _vocabulary = open_model(checkpoint, threads=1, device="cpu"), vocabulary
