@@ -178,7 +178,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ps3_training.mining", description="Keeps what a model would look at closely.")
     parser.add_argument("checkpoint", type=Path, help="folder of a checkpoint with calibrated thresholds and tokenizer, or of a bundle")
     parser.add_argument("data", type=Path, help="frames that are trained on, as `ps3 data make` writes them")
-    parser.add_argument("out", type=Path, help="folder for the close-ups, a file of 1 MB a frame; what `pretrain.mined.folder` names")
+    parser.add_argument("out", type=Path, help="folder for the close-ups, a file of 1 to 2 MB a frame; what `pretrain.mined.folder` names")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="frames at a time (default: one a core)")
     options = parser.parse_args(argv)
 
