@@ -267,11 +267,16 @@ def frames_of_step(step: int, count: int, size: int, seed: int) -> np.ndarray:
     return np.array([passes[place // count][place % count] for place in range(first, first + size)])
 
 
+def lines_of_step(step: int, index: list[dict], frames: int, seed: int, rank: int = 0, ranks: int = 1) -> list[dict]:
+    """The cache's lines of the frames that a step takes on one rank; the ranks' frames, one after another, are the global batch."""
+    taken = frames_of_step(step, len(index), frames * ranks, seed)[rank * frames : (rank + 1) * frames]
+    return [index[n] for n in taken]
+
+
 def batch_of_step(
     step: int, folder: Path, index: list[dict], settings: BatchSettings, model: Settings, seed: int, rank: int = 0, ranks: int = 1
 ) -> Batch:
-    """The batch of one step on one rank, from (seed, step, rank) alone; the ranks' frames, one after another, are the global batch."""
+    """The batch of one step on one rank, of the frames of lines_of_step; it follows from (seed, step, rank) alone."""
     places = range(rank * settings.frames, (rank + 1) * settings.frames)
-    taken = frames_of_step(step, len(index), settings.frames * ranks, seed)
-    frames = [load_frame(folder, index[taken[place]]) for place in places]
+    frames = [load_frame(folder, line) for line in lines_of_step(step, index, settings.frames, seed, rank, ranks)]
     return make_batch(frames, settings, model, [np.random.default_rng((seed, 2, step, place)) for place in places])

@@ -180,7 +180,7 @@ class Review:
 
     def texts(self, index: list[dict]) -> set[str]:
         """Every string that a step on these lines may ask."""
-        return {text for line in index for text in Mined.labels(self.files[line["key"]])["texts"]}
+        return {text for line in index for text in Mined.texts_of(self.files[line["key"]])}
 
     def batch(self, step: int, keys: Sequence[str], rank: int = 0) -> MinedBatch:
         """Of a step's frames on one rank, by their keys; follows from the arguments alone. TrainingError where they were mined with

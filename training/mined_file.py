@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -59,22 +61,29 @@ class Mined:
     @classmethod
     def load(cls, path: Path) -> Mined:
         """What `save` wrote. TrainingError where the file is something else."""
-        labels = cls.labels(path)
-        try:
-            with safe_open(path, "numpy") as file:
-                arrays = {name: file.get_tensor(name).astype(kind, casting="no") for name, kind in cls.ARRAYS.items()}
-            return cls(**arrays, texts=labels["texts"], things=labels["things"])
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-            raise TrainingError(f"{path} holds no mined close-ups ({error}); remove it and mine the frame again") from None
+        with _opened(path) as file:
+            arrays = {name: file.get_tensor(name).astype(kind, casting="no") for name, kind in cls.ARRAYS.items()}
+            return cls(**arrays, **_labels(file))
 
     @staticmethod
-    def labels(path: Path) -> dict:
-        """{"texts", "things"} alone, without the pictures. TrainingError as `load`."""
-        try:
-            with safe_open(path, "numpy") as file:
-                found = json.loads((file.metadata() or {})[LABELS])
-            if not all(isinstance(text, str) for text in found["texts"]) or not isinstance(found["things"], list):
-                raise ValueError("texts and things are lists")
-            return found
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-            raise TrainingError(f"{path} holds no mined close-ups ({error}); remove it and mine the frame again") from None
+    def texts_of(path: Path) -> list:
+        """The `texts` of a file alone, without its pictures. TrainingError as `load`."""
+        with _opened(path) as file:
+            return _labels(file)["texts"]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator:
+    try:
+        with safe_open(path, "numpy") as file:
+            yield file
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise TrainingError(f"{path} holds no mined close-ups ({error}); remove it and mine the frame again") from None
+
+
+def _labels(file) -> dict:
+    """{"texts", "things"} of an open file."""
+    found = json.loads((file.metadata() or {})[LABELS])
+    if not all(isinstance(text, str) for text in found["texts"]) or not isinstance(found["things"], list):
+        raise ValueError("texts and things are lists")
+    return {name: found[name] for name in ("texts", "things")}

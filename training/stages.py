@@ -18,7 +18,7 @@ from ps3_training.model.thresholds import THRESHOLDS_FILE, write_thresholds
 
 from . import cache as frame_cache
 from . import distributed
-from .batch import batch_of_step, frames_of_step, moved
+from .batch import batch_of_step, lines_of_step, moved
 from .checkpoints import averaged, newest
 from .choice import BatchSettings, caption_choices
 from .errors import TrainingError
@@ -182,11 +182,10 @@ def pretrain(settings: RunSettings, resume: bool, device: torch.device = CPU) ->
     def make_both(step: int) -> tuple:
         drawn = _rng(settings.seed, 4, step)
         repeated = make_warm_batch(banks.at(before + step), again, cut, drawn, teaching.photographs, hard)
-        return make(step), repeated, review.batch(step, keys(step), distributed.rank()) if review else None
-
-    def keys(step: int) -> list[str]:
-        taken = frames_of_step(step, len(index), batch.frames * distributed.size(), settings.seed)
-        return [index[n]["key"] for n in taken[distributed.rank() * batch.frames :][: batch.frames]]
+        if review is None:
+            return make(step), repeated, None
+        lines = lines_of_step(step, index, batch.frames, settings.seed, distributed.rank(), distributed.size())
+        return make(step), repeated, review.batch(step, [line["key"] for line in lines], distributed.rank())
 
     def both(made: tuple) -> dict[str, torch.Tensor]:
         frames_made = made[0].to(device)
