@@ -21,11 +21,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ps3_ros.boxes import grown, inside
-from ps3_ros.close_up import close_up, split_budget
+from ps3_ros.close_up import SHARE, SIDE, close_up, split_budget
 from ps3_ros.encoder import Encoder, Glance
 from ps3_ros.errors import CheckpointError
 from ps3_ros.exits import exit_code
 from ps3_ros.frame import Frame
+from ps3_ros.manifest import Settings
 from ps3_ros.regions import RELEVANCE_WEIGHT, SURROUNDINGS, find_regions, relevance_logits
 from ps3_ros.selection import Selection, normalised, select
 from ps3_ros.wording import plain, written
@@ -57,7 +58,7 @@ class Kept:
 
 
 def mine_frame(encoder: Encoder, glance: Glance, questions: list[Question], sample: Sample) -> Mined | None:
-    """All close-ups of one frame; None where no question has as many candidates as the settings ask for. Written words, which have
+    """All close-ups of one frame; None where no question has as many candidates as there are close-ups. Written words, which have
     close-ups of their own, are left out."""
     objects = np.asarray(sample.box, np.float32).reshape(-1, 4)
     means = sample.extra.get("means") or [(name,) for name in sample.extra.get("name") or sample.text]
@@ -65,9 +66,10 @@ def mine_frame(encoder: Encoder, glance: Glance, questions: list[Question], samp
     for question in questions:
         if written(question.text):
             continue
-        boxes, look, evidence = candidates(encoder, glance, question.text)
-        if len(boxes) < encoder.settings.close_ups:
+        asked = candidates(encoder, glance, question.text)
+        if asked is None:
             continue
+        boxes, look, evidence = asked
         for box in boxes:
             patches, position, places, _ = close_up(glance.frame, glance.plan, box)
             more = PATCHES - len(patches)
@@ -87,20 +89,26 @@ def mine_frame(encoder: Encoder, glance: Glance, questions: list[Question], samp
     return Mined(**arrays, texts=found["texts"], things=found["things"])
 
 
-def candidates(encoder: Encoder, glance: Glance, text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The candidates of one question that have close-ups, best first, after one look of the robot's: boxes float32 [C, 4] px, the look's
-    embeddings of them float32 [C, E], the mean of two of length 1, and what relevance adds to their match, float64 [C]."""
+def close_ups_of(settings: Settings) -> int:
+    """C: how many candidates of a question have close-ups, which a small budget leaves fewer of than `close_ups`."""
+    return min(settings.close_ups, split_budget(settings.max_patches, settings)[1])
+
+
+def candidates(encoder: Encoder, glance: Glance, text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """The C candidates of one question that have close-ups, best first, after one look of the robot's: boxes float32 [C, 4] px, the look's
+    embeddings of them float32 [C, E], the mean of two of length 1, and what relevance adds to their match, float64 [C]. None where there
+    are fewer."""
     settings, plan = encoder.settings, glance.plan
     vectors = encoder.text([text])
     relevance, maps = choose_maps(encoder, glance, vectors, "top-down")
-    left, count = split_budget(settings.max_patches, settings)
+    left, _ = split_budget(settings.max_patches, settings)
     look = encoder.look(glance, select(wanted_map(encoder, glance, vectors), plan, settings.max_patches, Selection.none(plan), left))
-    kept = Kept(min(count, settings.close_ups))
+    kept = Kept(close_ups_of(settings))
     tokens = encoder.embed_tokens(look)
     find_regions(look, plan, relevance, vectors.text, [text], tokens, lambda mask: encoder.embed(look, mask), maps, kept)
     boxes = kept.boxes
-    if not len(boxes):
-        return boxes, np.empty((0, settings.embed_dim), np.float32), np.empty(0)
+    if len(boxes) < kept.count:
+        return None
     pooled = encoder.embed(look, np.concatenate([inside(look.boxes, grown(boxes, factor)) for factor in SURROUNDINGS]))
     embedding = normalised(pooled).reshape(len(SURROUNDINGS), len(boxes), -1).mean(axis=0)
     return boxes, embedding, RELEVANCE_WEIGHT * relevance_logits(boxes, maps, plan)[:, 0]
@@ -146,8 +154,11 @@ def mine(checkpoint: Path, data: Path, out: Path, processes: int = 1) -> int:
     A broken sample is left out. Raises CheckpointError, ShardError, TrainingError.
     """
     settings = open_model(checkpoint, threads=1, device="cpu").settings
-    if not settings.close_ups:
-        raise CheckpointError(f"{checkpoint} takes no close-ups; give thresholds.json a close_ups of 1 or more, such as 4.")
+    if not close_ups_of(settings):
+        raise CheckpointError(
+            f"{checkpoint} takes no close-ups; give thresholds.json a close_ups of 1 or more, such as 4, and the model a max_select_num "
+            f"of {SHARE * SIDE**2} or more (it is {settings.max_patches})."
+        )
     vocabulary = Vocabulary.of(open_data(data, on_broken="skip"))
     out.mkdir(parents=True, exist_ok=True)
     done = {path.stem for end in ("safetensors", "none") for path in out.glob(f"*.{end}")}
@@ -170,7 +181,7 @@ def mine(checkpoint: Path, data: Path, out: Path, processes: int = 1) -> int:
                 raise
     count = len(list(out.glob("*.safetensors")))
     if not count:
-        raise TrainingError(f"{data} has no frame with a question of {settings.close_ups} candidates; give frames with named boxes")
+        raise TrainingError(f"{data} has no frame with a question of {close_ups_of(settings)} candidates; give frames with named boxes")
     return count
 
 

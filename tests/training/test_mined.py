@@ -69,7 +69,7 @@ def test_each_frame_has_a_file_that_says_what_lies_under_its_close_ups(folder):
             for names, iou in things:
                 assert names[0] in colours and 0 < iou <= 1
             asked = one.texts[k // CLOSE_UPS]
-            assert (one.iou[k] > 0) == any(f"{name}".endswith(asked) or asked.endswith(name) for names, _ in things for name in names)
+            assert (one.iou[k] > 0) == any(name.endswith(asked) or asked.endswith(name) for names, _ in things for name in names)
             labelled += bool(things)
     assert labelled  # else nothing above was looked at
 
@@ -83,6 +83,14 @@ def test_mining_goes_on_after_a_stop(folder, tmp_path, capsys):
     assert "close-ups of 3 frames" in capsys.readouterr().out
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
     assert all((tmp_path / name).stat().st_mtime_ns == at for name, at in times.items())
+
+
+def test_a_small_budget_has_fewer_close_ups():
+    settings = settings_of(PS3Config.from_dict({"vision_config": {**VISION, "max_select_num": 2 * 5 * SIDE**2}, "text_config": TEXT}))
+    counts = [
+        mining.close_ups_of(replace(settings, close_ups=4, zoom_outs=more, max_patches=n)) for more, n in ((0, 250), (0, 64), (2, 1000))
+    ]
+    assert counts == [2, 0, 4]
 
 
 @pytest.mark.parametrize(
